@@ -1,0 +1,50 @@
+# The environment and nothing else: every target calls picochat or pytest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOTU_OPTION := $(if $(REAL_DATA),--real-data $(REAL_DATA))
+
+.PHONY: help demo test check bench install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    the whole factory on built-in text, minutes on a laptop"
+	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
+	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
+	@echo "make bench   speed against peers, in turns in one run"
+
+# Installed once, and again when the pins change.
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+install: $(VENV)/.dev
+
+demo: $(VENV)/.demo
+	$(BIN)/picochat demo
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not deep and not gpu" $(SOTU_OPTION)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/architecture
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/train_speed.py
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info

@@ -1,0 +1,43 @@
+"""Check results: the one type in which preflight, gate, verify, command line and pages speak."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from picochat.artifacts.schema import Record
+
+Verdict = Literal["pass", "warn", "block", "not_run", "waived"]
+GateVerdict = Literal["approved", "warn", "blocked"]
+
+
+class Evidence(Record):
+    """Where the numbers stand: an artifact of the run and a JSON pointer into it."""
+
+    artifact: str
+    pointer: str = ""
+
+
+class CheckResult(Record):
+    """One judged fact. Numbers stay numbers; `why` is the meaning for the user, `fix` the command or key that mends it."""
+
+    id: str
+    verdict: Verdict
+    measured: float | str | bool | None = None
+    threshold: float | str | bool | None = None
+    direction: Literal[">=", "<=", "==", ""] = ""
+    unit: str = ""
+    n: int | None = None
+    interval: tuple[float, float] | None = None
+    required: bool = False
+    why: str
+    fix: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Digests of what was judged: when they change, the result is stale."""
+
+
+def overall(checks: list[CheckResult]) -> GateVerdict:
+    """Blocked when anything blocks or a required check did not run; warn when anything warns or is waived."""
+    if any(c.verdict == "block" or (c.required and c.verdict == "not_run") for c in checks):
+        return "blocked"
+    return "warn" if any(c.verdict in ("warn", "waived") for c in checks) else "approved"

@@ -1,0 +1,86 @@
+"""The names of a run's files. No other module spells one.
+
+A stage owns a folder or a few root files; `LIVE` names change all the time and are never hashed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RUN = "run.json"
+STATUS = "status.json"
+EVENTS = "events.jsonl"
+CONTROL = "control.json"
+DDP_CONTROL = "ddp_control.json"
+LOCK = ".lock"
+LOGS = "logs"
+
+CORPUS = "corpus.txt"
+CORPUS_DOCUMENTS = "corpus_documents.bin"
+CORPUS_MANIFEST = "corpus_manifest.json"
+CORPUS_DROPPED = "corpus_dropped.jsonl"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_REPORT = "tokenizer_report.json"
+
+CHAT_TRAIN = "chat/train.jsonl"
+CHAT_HELDOUT = "chat/heldout.jsonl"
+CHAT_EVAL = "chat/eval.jsonl"
+
+BASE = "base"
+SFT = "sft"
+EVAL = "eval"
+BENCHMARKS = "benchmarks"
+
+CHECKPOINT = "checkpoint"
+CHECKPOINT_PREVIOUS = "checkpoint.previous"
+BEST = "best"
+LEDGER = "ledger.jsonl"
+SAMPLES = "samples.jsonl"
+REPORT = "report.json"
+REPORT_MD = "report.md"
+ROWS = "rows.jsonl"
+FIT_ROWS = "fit_rows.jsonl"
+HELDOUT_ROWS = "heldout_rows.jsonl"
+
+GATE = "gate.json"
+SUMMARY = "summary.json"
+SUMMARY_MD = "summary.md"
+
+# Inside a checkpoint folder.
+CKPT_MANIFEST = "MANIFEST.json"
+CKPT_MODEL_CONFIG = "model.json"
+CKPT_WEIGHTS = "model.safetensors"
+CKPT_TRAIN_STATE = "train_state.json"
+CKPT_OPTIMIZER = "optimizer.safetensors"
+CKPT_RNG = "rng.safetensors"
+CKPT_EMA = "ema.safetensors"
+
+LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
+LIVE_FOLDERS = frozenset({LOGS})
+
+SUMMARY_FILES = (SUMMARY, SUMMARY_MD)
+
+
+def rank_log(rank: int) -> str:
+    return f"{LOGS}/rank{rank}.log"
+
+
+def checkpoint_dir(stage: str) -> str:
+    """`base` -> `base/checkpoint`."""
+    return f"{stage}/{CHECKPOINT}"
+
+
+def benchmark_dir(name: str) -> str:
+    return f"{BENCHMARKS}/{name}"
+
+
+def report_path(stage: str) -> str:
+    """`sft` -> `sft/report.json`."""
+    return f"{stage}/{REPORT}"
+
+
+def is_live(relative: Path | str) -> bool:
+    """Whether a file below a run changes all the time (or is a leftover of a crash) and is therefore never hashed."""
+    path = Path(relative)
+    hidden = any(part.startswith((".tmp-", ".trash-", ".broken-")) for part in path.parts)
+    return hidden or path.parts[0] in LIVE_FOLDERS or str(path) in LIVE_FILES or path.name == LOCK

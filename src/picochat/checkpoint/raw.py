@@ -1,0 +1,127 @@
+"""Safetensors bytes without torch: layout, digest, finiteness (https://huggingface.co/docs/safetensors, "Format").
+
+A file is 8 bytes of header length (little-endian), a JSON header {name: {dtype, shape, data_offsets}}, and the data
+without gaps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from picochat.core.errors import PicochatError, refuse
+from picochat.core.jsonio import canonical_json, parse_json
+
+ITEM_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+    "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+MAX_HEADER_BYTES = 100_000_000
+_FINITE_CHUNK = 1 << 22
+# Unsigned view and exponent mask: all exponent bits set is infinity or NaN.
+_EXPONENTS = {
+    "F64": (np.uint64, 0x7FF0_0000_0000_0000),
+    "F32": (np.uint32, 0x7F80_0000),
+    "F16": (np.uint16, 0x7C00),
+    "BF16": (np.uint16, 0x7F80),
+}
+
+
+class RawTensor(NamedTuple):
+    """A tensor as it lies in a file: safetensors type name, shape, little-endian bytes in row-major order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: memoryview
+
+
+def header_bytes(entries: Mapping[str, tuple[str, tuple[int, ...]]]) -> tuple[list[str], bytes]:
+    """Order of the tensors and the file's head. Wider types come first, so that all are aligned; then by name."""
+    order = sorted(entries, key=lambda name: (-ITEM_BYTES[entries[name][0]], name))
+    header: dict[str, Any] = {}
+    offset = 0
+    for name in order:
+        dtype, shape = entries[name]
+        end = offset + ITEM_BYTES[dtype] * math.prod(shape)
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
+    text = canonical_json(header)
+    text += b" " * (-len(text) % 8)
+    return order, len(text).to_bytes(8, "little") + text
+
+
+def parse_tensors(buffer: bytearray, what: str) -> dict[str, RawTensor]:
+    """Views into `buffer` by name; nothing is copied. Raises `checkpoint.tensors` on any other layout."""
+    view = memoryview(buffer)
+    length = int.from_bytes(view[:8], "little")
+    if len(view) < 8 or length > min(len(view) - 8, MAX_HEADER_BYTES):
+        refuse("checkpoint.tensors", f"{what}: a header of {length:,} bytes in a file of {len(view):,}")
+    try:
+        header = parse_json(bytes(view[8 : 8 + length]), f"{what} header")
+    except PicochatError as err:
+        refuse("checkpoint.tensors", err.detail)
+    if not isinstance(header, dict):
+        refuse("checkpoint.tensors", f"{what}: the header is a {type(header).__name__}, not an object")
+    return _cut(view[8 + length :], header, what)
+
+
+def tensors_digest(tensors: Mapping[str, RawTensor]) -> str:
+    """sha256 over the tensors sorted by name: canonical JSON of [name, dtype, shape], a newline, the bytes."""
+    hasher = hashlib.sha256()
+    for name in sorted(tensors):
+        update_digest(hasher, name, tensors[name])
+    return hasher.hexdigest()
+
+
+def update_digest(hasher: Any, name: str, tensor: RawTensor) -> None:
+    """Adds one tensor to a weights digest; the caller goes through the names in sorted order."""
+    hasher.update(canonical_json([name, tensor.dtype, list(tensor.shape)]) + b"\n")
+    hasher.update(tensor.data)
+
+
+def first_nonfinite(tensors: Mapping[str, RawTensor]) -> str | None:
+    """The first name, in sorted order, that holds a NaN or an infinity."""
+    return next((name for name in sorted(tensors) if not is_finite(tensors[name])), None)
+
+
+def is_finite(tensor: RawTensor) -> bool:
+    """Whether no element is NaN or infinite; integers always are finite."""
+    if tensor.dtype not in _EXPONENTS:
+        return True
+    unsigned, mask = _EXPONENTS[tensor.dtype]
+    bits = np.frombuffer(tensor.data, dtype=unsigned)
+    chunks = (bits[i : i + _FINITE_CHUNK] for i in range(0, bits.size, _FINITE_CHUNK))
+    return not any(bool(((chunk & mask) == mask).any()) for chunk in chunks)
+
+
+def _cut(data: memoryview, header: dict[str, Any], what: str) -> dict[str, RawTensor]:
+    spans = {name: _span(name, entry, what) for name, entry in header.items()}
+    tensors, expected = {}, 0
+    for name in sorted(spans, key=lambda key: spans[key][2:]):
+        dtype, shape, start, end = spans[name]
+        if start != expected or end - start != ITEM_BYTES[dtype] * math.prod(shape) or end > len(data):
+            place = f"{start:,} to {end:,} of {len(data):,}, expected from {expected:,}"
+            refuse("checkpoint.tensors", f"{what}: {name} {dtype} {shape} lies at {place}")
+        tensors[name] = RawTensor(dtype, shape, data[start:end])
+        expected = end
+    if expected != len(data):
+        refuse("checkpoint.tensors", f"{what}: {len(data):,} bytes of data, the tensors cover {expected:,}")
+    return tensors
+
+
+def _span(name: str, entry: Any, what: str) -> tuple[str, tuple[int, ...], int, int]:
+    known = isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}
+    if not known or str(entry["dtype"]) not in ITEM_BYTES:
+        refuse("checkpoint.tensors", f"{what}: entry {name!r} is not a tensor of a known type")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
+        refuse("checkpoint.tensors", f"{what}: {name!r} has shape {shape} and offsets {offsets}")
+    return entry["dtype"], tuple(shape), offsets[0], offsets[1]
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)

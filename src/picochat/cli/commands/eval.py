@@ -1,0 +1,110 @@
+"""picochat eval: measure a finished run again, or on a published benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
+from picochat.cli import options
+from picochat.cli.console import build_console, print_json, print_table
+from picochat.cli.session import work_on
+from picochat.core.errors import refuse
+from picochat.pipeline.config import RunConfig
+from picochat.pipeline.runner import load_run_record, run_benchmark
+
+
+@click.group("eval")
+def evaluate() -> None:
+    """Measure a run: its skills, or a published benchmark."""
+
+
+@evaluate.command("skills")
+@options.run_argument
+@options.quiet_option
+@options.json_option
+def skills(run: str | None, quiet: bool, as_json: bool) -> None:
+    """Answer the eval, fit and held-out rows of RUN again, then write the summary anew."""
+    store, config = open_finished(run)
+    work_on(store, config, ("evaluate", "summary"), quiet=quiet)
+    report = store.read(layout.report_path(layout.EVAL))
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        show_sets(report)
+
+
+@evaluate.command("fit")
+@options.run_argument
+@options.json_option
+def fit(run: str | None, as_json: bool) -> None:
+    """Show fit, held-out fit and eval of RUN side by side: three facts, never added up."""
+    store, _ = open_finished(run)
+    report = store.read(layout.report_path(layout.EVAL))
+    if as_json:
+        print_json({name: found["summary"]["categories"] for name, found in report["sets"].items()})
+    else:
+        show_sets(report)
+
+
+@evaluate.command("benchmark")
+@click.argument("name", type=click.Choice(["blimp"]))
+@click.option(
+    "--data", "folder", type=click.Path(path_type=Path), required=True, help="Folder with the published files."
+)
+@click.option("--run", "run", help="Default: the newest run.")
+@click.option("--limit", type=click.IntRange(min=1), help="Items of each file; marks the result as partial.")
+@options.quiet_option
+@options.json_option
+def benchmark(name: str, folder: Path, run: str | None, limit: int | None, quiet: bool, as_json: bool) -> None:
+    """Score RUN on a published benchmark from local files and add the result to its evidence."""
+    store, config = open_finished(run)
+    values = {"name": name, "data": str(folder.absolute()), "limit": limit}
+    work_on(store, config, ("benchmark",), quiet=quiet, extra=run_benchmark(values, config.machine))
+    report = store.read(layout.report_path(layout.benchmark_dir(name)))
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        show_benchmark(store, report)
+
+
+def open_finished(run: str | None) -> tuple[RunStore, RunConfig]:
+    """A run with a chat checkpoint, and its configuration. Raises `artifact.missing` or `run.missing`."""
+    store = options.find_run(run)
+    record = load_run_record(store)
+    if not store.has(layout.report_path(layout.SFT)):
+        refuse(
+            "artifact.missing",
+            f"{store.root} has no {layout.report_path(layout.SFT)}: it was not trained to the end",
+            fix=f"picochat run {record.profile} --out-dir {store.root} --resume",
+        )
+    return store, RunConfig.from_dict(record.config, str(store.path(layout.RUN)))
+
+
+def show_sets(report: dict) -> None:
+    """One row a skill: the rate on each set with its interval."""
+    names = [name for name in ("fit", "heldout", "eval") if name in report["sets"]]
+    tables = {name: report["sets"][name]["summary"]["categories"] for name in names}
+    categories = sorted(set().union(*(table.keys() for table in tables.values())))
+    print_table(
+        "",
+        ["skill", *names],
+        [[category, *(_rate(tables[name].get(category)) for name in names)] for category in categories],
+    )
+
+
+def _rate(found: dict | None) -> str:
+    if not found:
+        return "not run"
+    low, high = found["interval"]
+    return f"{found['rate']:.3f} [{low:.3f}, {high:.3f}] n={found['n']}"
+
+
+def show_benchmark(store: RunStore, report: dict) -> None:
+    headline = report["headline"]
+    low, high = headline["interval"]
+    partial = ", partial" if report["partial"] else ""
+    text = f"{report['name']}: {headline['point']:.4f} [{low:.4f}, {high:.4f}], {report['items']:,} items{partial}, chance {report['chance']}\njudge    picochat gate {store.root}"
+    build_console().print(text, markup=False)

@@ -1,0 +1,142 @@
+"""Single files on disk: written beside, synced, renamed, and the folder synced. Either the old file or the new one, never half.
+
+`core/publish.py` does the same for a folder of files. No other module calls fsync or replace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from picochat.core.errors import refuse
+from picochat.core.failpoints import failpoint
+from picochat.core.jsonio import pretty_json
+
+TMP_PREFIX = ".tmp-"
+
+
+class HashingWriter:
+    """A binary writer that counts and hashes what goes through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._stream.write(data)
+        self._hash.update(data)
+        size = memoryview(data).nbytes
+        self.bytes += size
+        return size
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def raise_disk_error(err: OSError, path: Path, needed_bytes: int | None = None) -> NoReturn:
+    """Turns an OSError into `disk.full` with both numbers, or `disk.io`."""
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        needed = f"{needed_bytes:,} bytes are needed and " if needed_bytes else ""
+        refuse("disk.full", f"no space left for {path}: {needed}{free_bytes(path):,} bytes are free")
+    refuse("disk.io", f"{path}: {err.strerror or err} (errno {err.errno})")
+
+
+def free_bytes(path: Path) -> int:
+    """Free bytes of the file system that holds `path` or its nearest existing parent."""
+    probe = path.absolute()
+    while not probe.exists() and probe != probe.parent:
+        probe = probe.parent
+    return shutil.disk_usage(probe).free
+
+
+def fsync_dir(path: Path) -> None:
+    """Makes the names of a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_stream(stream: IO[bytes]) -> None:
+    """Flush and fsync an open file. An error here means that the bytes are not on disk; it is never retried."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[HashingWriter]:
+    """A durable replacement of one file: the name changes only after the bytes are on disk.
+
+    Raises `disk.full` or `disk.io`; on any error the old file is untouched and no temporary file is left.
+    """
+    temporary = path.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}")
+    writer: HashingWriter | None = None
+    try:
+        with open(temporary, "xb") as stream:
+            writer = HashingWriter(stream)
+            yield writer
+            sync_stream(stream)
+        failpoint("file.before_publish")
+        os.replace(temporary, path)
+        fsync_dir(path.parent)
+    except OSError as err:
+        raise_disk_error(err, path, writer.bytes if writer else None)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Durably replaces `path` by `data`."""
+    with atomic_writer(path) as writer:
+        writer.write(data)
+
+
+def write_json(path: Path, obj: Any) -> None:
+    """Durably writes the canonical readable form."""
+    write_atomic(path, pretty_json(obj))
+
+
+def write_volatile(path: Path, data: bytes) -> None:
+    """Replaces a file atomically but without fsync: for live files that are worthless after a power cut."""
+    temporary = path.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as err:
+        raise_disk_error(err, path, len(data))
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def move_aside(path: Path) -> Path | None:
+    """Renames `report.json` to `report.001.json` (the first free number), so that evidence is never overwritten."""
+    if not path.exists():
+        return None
+    for number in range(1, 100_000):
+        target = path.with_name(f"{path.stem}.{number:03d}{path.suffix}")
+        if not target.exists():
+            os.rename(path, target)
+            fsync_dir(path.parent)
+            return target
+    refuse("disk.io", f"{path} has 99,999 older records")
+
+
+def make_dir(path: Path) -> None:
+    """Creates a folder and its parents, and makes the new name durable."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        fsync_dir(path.parent)
+    except FileExistsError:
+        refuse("usage.path", f"{path} exists and is not a folder")
+    except OSError as err:
+        raise_disk_error(err, path)

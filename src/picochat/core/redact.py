@@ -1,0 +1,44 @@
+"""One filter for secrets, in front of logs, events, reports, errors and answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+MASK = "[redacted]"
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL)", re.IGNORECASE)
+_SECRET_SHAPE = re.compile(
+    r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|AKIA[0-9A-Z]{16}"
+    r"|xox[baprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+
+_known: set[str] = set()
+
+
+def register_secrets(environment: Iterable[tuple[str, str]]) -> None:
+    """Remembers the values of variables whose name says that they are secret (8 characters and more)."""
+    _known.update(value for name, value in environment if _SECRET_NAME.search(name) and len(value) >= 8)
+
+
+def redact(text: str) -> str:
+    """The text with known secret values and key-like shapes masked."""
+    for value in _known:
+        text = text.replace(value, MASK)
+    return _SECRET_SHAPE.sub(MASK, text)
+
+
+def redact_tree(obj: Any) -> Any:
+    """Redacts every string of a JSON-like object."""
+    if isinstance(obj, str):
+        return redact(obj)
+    if isinstance(obj, dict):
+        return {redact(key): redact_tree(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [redact_tree(item) for item in obj]
+    return obj
+
+
+def secret_shapes(text: str) -> int:
+    """How many key-like strings stand in a text: used on documents."""
+    return len(_SECRET_SHAPE.findall(text))

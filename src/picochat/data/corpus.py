@@ -1,0 +1,131 @@
+"""The corpus on disk: `corpus.txt` with the documents in order, and one fixed record of 64 bytes a document.
+
+Readers use offsets, never a separator: a document may contain anything, its newline included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from picochat.core.errors import refuse
+from picochat.core.fs import HashingWriter, atomic_writer
+from picochat.core.hashing import sha256_bytes
+from picochat.data.split import SIDES, Side
+
+DOCUMENT = np.dtype(
+    [
+        ("offset", "<u8"),
+        ("length", "<u8"),
+        ("sha256", "V32"),
+        ("source", "<u4"),
+        ("split", "u1"),
+        ("flags", "u1"),
+        ("spare", "V2"),
+        ("cluster", "<u8"),
+    ]
+)
+FLAG_SECRET = 1
+
+
+class Document(NamedTuple):
+    """What is known of a document when it is written. `source` is its number in pack order."""
+
+    text: str
+    source: int
+    split: int
+    cluster: int
+    flags: int = 0
+
+
+class CorpusWriter:
+    """Takes documents in order; both files appear when the block that opened it ends well."""
+
+    def __init__(self, text: HashingWriter, records: HashingWriter) -> None:
+        self._text = text
+        self._records = records
+        self.n_documents = 0
+
+    def add(self, document: Document) -> int:
+        """Writes the text and one newline, and returns the text's length in bytes."""
+        data = document.text.encode()
+        record = np.zeros((), dtype=DOCUMENT)
+        record["offset"] = self._text.bytes
+        record["length"] = len(data)
+        record["sha256"] = np.void(bytes.fromhex(sha256_bytes(data)))
+        record["source"] = document.source
+        record["split"] = document.split
+        record["flags"] = document.flags
+        record["cluster"] = document.cluster
+        self._text.write(data + b"\n")
+        self._records.write(record.tobytes())
+        self.n_documents += 1
+        return len(data)
+
+
+@contextlib.contextmanager
+def corpus_writer(text_path: Path, records_path: Path) -> Iterator[CorpusWriter]:
+    """Opens both files of a corpus, each published whole, and neither when the block raises."""
+    with atomic_writer(records_path) as records, atomic_writer(text_path) as text:
+        yield CorpusWriter(text, records)
+
+
+class CorpusReader:
+    """A written corpus, opened by memory map. Raises `artifact.missing` or `corpus.layout`."""
+
+    def __init__(self, text_path: Path, records_path: Path) -> None:
+        for path in (text_path, records_path):
+            if not path.is_file():
+                refuse("artifact.missing", f"{path} does not exist")
+        size = records_path.stat().st_size
+        if size % DOCUMENT.itemsize:
+            refuse("corpus.layout", f"{records_path} has {size:,} bytes, not a multiple of {DOCUMENT.itemsize}")
+        self.documents: np.ndarray = np.fromfile(records_path, dtype=DOCUMENT)
+        self._data = _open_map(text_path)
+        self._require_layout(text_path)
+
+    def _require_layout(self, text_path: Path) -> None:
+        """The records must tile the text file: each document, one newline, nothing before, between or after."""
+        ends = np.cumsum(self.documents["length"] + np.uint64(1), dtype=np.uint64)
+        expected = int(ends[-1]) if len(ends) else 0
+        if expected != len(self._data):
+            refuse("corpus.layout", f"{text_path} has {len(self._data):,} bytes, its records describe {expected:,}")
+        if not np.array_equal(self.documents["offset"][1:], ends[:-1]) or np.any(self.documents["offset"][:1]):
+            refuse("corpus.layout", f"the records of {text_path} do not follow one another")
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def data(self, index: int) -> bytes:
+        """The UTF-8 bytes of a document, without the newline after it."""
+        start = int(self.documents["offset"][index])
+        return self._data[start : start + int(self.documents["length"][index])]
+
+    def text(self, index: int) -> str:
+        """The text of a document. Raises `corpus.layout` when its bytes are not UTF-8."""
+        try:
+            return self.data(index).decode()
+        except UnicodeDecodeError as err:
+            refuse("corpus.layout", f"document {index} is not UTF-8: {err}")
+
+    def indices(self, split: Side | None = None) -> np.ndarray:
+        """The numbers of the documents of one side, or of all, in order."""
+        if split is None:
+            return np.arange(len(self.documents))
+        return np.flatnonzero(self.documents["split"] == SIDES[split])
+
+    def iter_texts(self, split: Side | None = None) -> Iterator[str]:
+        """The texts of one side, or of all, in order."""
+        for index in self.indices(split):
+            yield self.text(int(index))
+
+
+def _open_map(path: Path) -> mmap.mmap | bytes:
+    """The bytes of a file without reading them; an empty file cannot be mapped."""
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""

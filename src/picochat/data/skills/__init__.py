@@ -1,0 +1,1 @@
+"""The skills curriculum: rows made from a seed, with sides that share nothing."""

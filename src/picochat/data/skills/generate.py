@@ -1,0 +1,112 @@
+"""All rows of the curriculum from a seed: one random stream a skill and side, so that a share changes nothing else."""
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from picochat.core.errors import refuse
+from picochat.data.skills.arithmetic import ArithmeticSkill
+from picochat.data.skills.choice import ChoiceSkill
+from picochat.data.skills.config import SKILLS, Identity, SkillsConfig
+from picochat.data.skills.identity import IdentitySkill, identity_answers
+from picochat.data.skills.pools import SPLITS, WordPools, build_word_pools
+from picochat.data.skills.refusal import HELP, REFUSAL, RefusalSkill
+from picochat.data.skills.rows import SkillRow, SkillRows, Split
+from picochat.data.skills.spelling import SpellingSkill
+from picochat.data.skills.templates_arithmetic import SUMS
+from picochat.data.skills.templates_choice import CHOICES
+from picochat.data.skills.templates_identity import MODELS, QUESTIONS
+from picochat.data.skills.templates_refusal import HARMFUL_VERBS, HARMLESS_VERBS, PERSONS, REQUESTS, THINGS
+from picochat.data.skills.templates_spelling import SPELLINGS
+from picochat.data.skills.wording import NAME_PREFIXES, NAMES, PREFIXES, SUFFIXES, iter_words
+
+WORDINGS = {
+    "identity": QUESTIONS,
+    "refusal": REQUESTS,
+    "choice": CHOICES,
+    "arithmetic": SUMS,
+    "spelling": SPELLINGS,
+}
+REPEAT_TRIES = 50
+
+
+class Skill(Protocol):
+    """What a generator offers."""
+
+    def draw(self) -> SkillRow:
+        """One more row of its side."""
+        ...
+
+
+def generate_skills(config: SkillsConfig, identity: Identity, documents: Iterable[str]) -> SkillRows:
+    """SFT, held-out fit and eval rows; the same inputs give the same rows. `documents` lend the words.
+
+    The three sets share no template, greeting or closing, word, number to compare, operand pair,
+    (verb, object) pair, person or other model. Refuses with `skills.words` or `skills.rows`.
+    """
+    pools = build_word_pools(documents, reserved_words(identity))
+    counts: dict[Split, dict[str, int]] = {
+        "train": {skill: round(config.sft_rows * getattr(config.shares, skill)) for skill in SKILLS},
+        "heldout": dict.fromkeys(SKILLS, config.heldout_rows_per_skill),
+        "eval": dict.fromkeys(SKILLS, config.eval_rows_per_skill),
+    }
+    sides: dict[Split, list[SkillRow]] = {}
+    for split in SPLITS:
+        sides[split] = [
+            row for skill in SKILLS for row in _skill_rows(skill, split, counts[split][skill], config, identity, pools)
+        ]
+    random.Random(f"{config.seed}:order").shuffle(sides["train"])
+    return SkillRows(sft=sides["train"], heldout=sides["heldout"], eval=sides["eval"])
+
+
+def reserved_words(identity: Identity) -> frozenset[str]:
+    """Every word of a wording, an answer or an entity list: ordinary text of the rows, so nobody's spelling word."""
+    texts = [
+        text for skill in WORDINGS.values() for sides in skill.values() for side in sides.values() for text in side
+    ]
+    texts += [
+        text for pool in (PREFIXES, SUFFIXES, NAME_PREFIXES, NAMES, MODELS) for side in pool.values() for text in side
+    ]
+    texts += [*HARMFUL_VERBS, *HARMLESS_VERBS, *PERSONS, *THINGS, REFUSAL, HELP, *identity_answers(identity).values()]
+    return frozenset(word for text in texts for word in iter_words(text))
+
+
+def _skill_rows(
+    skill: str, split: Split, count: int, config: SkillsConfig, identity: Identity, pools: WordPools
+) -> list[SkillRow]:
+    """The rows of one skill on one side. Refusal: of SFT rows half are benign, elsewhere `count` of each are made."""
+    rng = random.Random(f"{config.seed}:{skill}:{split}")
+    builders: dict[str, Callable[[], Skill]] = {
+        "choice": lambda: ChoiceSkill(split, rng, pools, config.max_options),
+        "arithmetic": lambda: ArithmeticSkill(split, rng, config.style),
+        "spelling": lambda: SpellingSkill(split, rng, pools, config.pseudo_frac),
+        "identity": lambda: IdentitySkill(split, rng, identity),
+    }
+    if skill == "identity" and split == "train":
+        # Plain questions are few: repeating them keeps them as frequent among the greetings as in real use.
+        questions = builders[skill]()
+        return [questions.draw() for _ in range(count)]
+    if skill != "refusal":
+        return draw_unique(builders[skill](), count)
+    harmful = count // 2 if split == "train" else count
+    benign = count - harmful if split == "train" else count
+    return [
+        *draw_unique(RefusalSkill(split, rng, benign=False), harmful),
+        *draw_unique(RefusalSkill(split, rng, benign=True), benign),
+    ]
+
+
+def draw_unique(skill: Skill, count: int) -> list[SkillRow]:
+    """`count` rows with different prompts. Refuses with `skills.rows` when the pools do not hold that many."""
+    rows: dict[str, SkillRow] = {}
+    tries = 0
+    while len(rows) < count:
+        row = skill.draw()
+        tries = tries + 1 if row.user in rows else 0
+        if tries > REPEAT_TRIES:
+            refuse(
+                "skills.rows",
+                f"{row.category} has no more new prompts after {len(rows)} {row.split} rows, {count} are asked for",
+            )
+        rows.setdefault(row.user, row)
+    return list(rows.values())

@@ -1,0 +1,61 @@
+"""Facts about this machine's devices, and the choices that `auto` makes from them, each with its reason."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+
+import torch
+
+from picochat.artifacts.code_record import cpu_features
+from picochat.core.errors import refuse
+
+NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises `device.missing` when the wanted one is not there."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        refuse("device.missing", f"device {wanted!r} was asked for, but torch {torch.__version__} sees no CUDA device")
+    return device
+
+
+def choose_precision(wanted: str, device: torch.device) -> tuple[str, str]:
+    """(precision, reason). `auto` picks bf16 where the device computes it natively, float32 elsewhere."""
+    if wanted != "auto":
+        return wanted, "asked for"
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device)[0] >= 8
+        return ("bf16", "the GPU has bf16 tensor cores") if native else ("fp32", "the GPU has no native bf16")
+    found = [feature for feature in NATIVE_BF16_CPU if feature in cpu_features()]
+    return ("bf16", f"the CPU has {found[0]}") if found else ("fp32", "the CPU has neither AMX nor AVX512-BF16")
+
+
+def autocast_dtype(precision: str) -> torch.dtype | None:
+    """The dtype of autocast, or None for plain float32."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
+
+
+def set_threads(count: int | None) -> int:
+    """Fixes torch's CPU threads (None: the cores this process may use) and returns the number."""
+    threads = count or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    return threads
+
+
+def keep_freed_pages() -> bool:
+    """Tells glibc to keep freed memory instead of giving it back to the kernel; False where that cannot be done.
+
+    Large tensors are otherwise mapped and unmapped at each use, and each new page costs a fault: on a CPU that was a
+    quarter of an eager step.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_max = -1, -4
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(mmap_max, 0)) and bool(libc.mallopt(trim_threshold, 2**31 - 1))

@@ -1,0 +1,137 @@
+"""Everything that a judgement looks at, loaded once from the artifacts of a run. Nothing here decides."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from picochat.artifacts import layout
+from picochat.artifacts.reports import FileRef
+from picochat.artifacts.run_record import RunRecord
+from picochat.artifacts.store import RunStore
+from picochat.checkpoint.format import ALLOWED_FILES, CheckpointManifest
+from picochat.checkpoint.verify import check_checkpoint_files
+from picochat.core.errors import PicochatError
+from picochat.core.hashing import sha256_file
+from picochat.core.jsonio import parse_json
+from picochat.judgement.benchmarks import BenchmarkEvidence, load_benchmark
+from picochat.judgement.documents import SCHEMAS, Document, is_canonical, load_document
+from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
+
+JUDGED_STAGE = layout.SFT
+"""The stage whose checkpoint ships: what a gate approves is its digest."""
+_NUMBERED = re.compile(r"\.\d{3}(?=\.[^.]+$)")
+
+
+class FileDigest(NamedTuple):
+    bytes: int
+    sha256: str
+
+
+class CheckpointFacts(NamedTuple):
+    """A proved checkpoint folder, or the problem with it; `path` names the file when one is to blame."""
+
+    path: str
+    manifest: CheckpointManifest | None
+    problem: str
+
+
+class RunEvidence:
+    """The artifacts of one run. Every file is hashed at most once; the gate's and summary's own records are not read."""
+
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+        self._digests: dict[Path, FileDigest | None] = {}
+
+    def digest(self, relative: str) -> FileDigest | None:
+        """Size and sha256 of a file of the run, or None when it is not there."""
+        return self.digest_path(self.store.path(relative))
+
+    def digest_of_ref(self, ref: FileRef) -> FileDigest | None:
+        return self.digest_path(self.store.resolve(ref))
+
+    def digest_path(self, path: Path) -> FileDigest | None:
+        if path not in self._digests:
+            self._digests[path] = FileDigest(path.stat().st_size, sha256_file(path)) if path.is_file() else None
+        return self._digests[path]
+
+    @functools.cached_property
+    def run(self) -> RunRecord | None:
+        return self._run[0]
+
+    @functools.cached_property
+    def run_problem(self) -> str:
+        return self._run[1]
+
+    @functools.cached_property
+    def _run(self) -> tuple[RunRecord | None, str]:
+        try:
+            data = self.store.path(layout.RUN).read_bytes()
+            obj = parse_json(data, layout.RUN)
+            record = RunRecord.from_json(obj, layout.RUN)
+        except OSError:
+            return None, "missing"
+        except PicochatError as err:
+            return None, err.detail
+        return record, "" if is_canonical(obj, data) else "not in canonical form"
+
+    @functools.cached_property
+    def run_digest(self) -> str:
+        found = self.digest(layout.RUN)
+        return found.sha256 if found else ""
+
+    @functools.cached_property
+    def documents(self) -> dict[str, Document]:
+        """The reports of the stages by path, those of benchmarks last."""
+        core = {path: load_document(self.store, path, schema) for path, schema in SCHEMAS.items()}
+        return core | {benchmark.report.path: benchmark.report for benchmark in self.benchmarks}
+
+    def report(self, stage: str) -> Document:
+        return self.documents[layout.report_path(stage)]
+
+    @functools.cached_property
+    def benchmarks(self) -> list[BenchmarkEvidence]:
+        folder = self.store.path(layout.BENCHMARKS)
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        paths = {name: layout.report_path(layout.benchmark_dir(name)) for name in names}
+        return [
+            load_benchmark(self.store, name, load_document(self.store, path, "benchmark_report"))
+            for name, path in paths.items()
+        ]
+
+    @functools.cached_property
+    def eval_sets(self) -> dict[str, EvalSet]:
+        report = load_document(self.store, layout.report_path(layout.EVAL), "eval_report")
+        return {name: load_eval_set(self.store, report, name) for name in SETS}
+
+    @functools.cached_property
+    def checkpoints(self) -> dict[str, CheckpointFacts]:
+        """The checkpoint folders that exist, by path; those of base and sft in any case."""
+        names = (layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST)
+        paths = [f"{stage}/{name}" for stage in (layout.BASE, layout.SFT) for name in names]
+        wanted = [path for path in paths if path.endswith(f"/{layout.CHECKPOINT}") or self.store.path(path).is_dir()]
+        return {path: self._checkpoint(path) for path in wanted}
+
+    def _checkpoint(self, relative: str) -> CheckpointFacts:
+        folder = self.store.path(relative)
+        if not folder.is_dir():
+            return CheckpointFacts(relative, None, "missing")
+        try:
+            return CheckpointFacts(relative, check_checkpoint_files(folder), "")
+        except PicochatError as err:
+            names = {layout.CKPT_MANIFEST, *ALLOWED_FILES, *(path.name for path in folder.iterdir())}
+            named = sorted(name for name in names if str(folder / name) in err.detail)
+            return CheckpointFacts(f"{relative}/{named[0]}" if named else relative, None, f"[{err.code}] {err.detail}")
+
+    @property
+    def weights(self) -> CheckpointFacts:
+        """The checkpoint that is judged."""
+        return self.checkpoints[layout.checkpoint_dir(JUDGED_STAGE)]
+
+    def archived(self, relative: str) -> list[str]:
+        """Older records of a file: `report.json` -> `report.001.json`, ..."""
+        path = self.store.path(relative)
+        found = path.parent.glob(f"{path.stem}.*{path.suffix}") if path.parent.is_dir() else []
+        return sorted(str(p.relative_to(self.store.root)) for p in found if _NUMBERED.sub("", p.name) == path.name)

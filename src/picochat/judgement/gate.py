@@ -1,0 +1,79 @@
+"""The release gate: one verdict for one digest of weights under one profile, from artifacts alone.
+
+The same artifacts give the same body, now or on another machine: there is no clock, host or random number in it, and the
+records of earlier gates and summaries are only read to see that nothing they listed was changed since.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from picochat.artifacts.checks import CheckResult, Evidence, overall
+from picochat.artifacts.store import RunStore
+from picochat.judgement.chain import check_chain
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.history import check_history
+from picochat.judgement.profile import PROFILES, LoadedProfile, ProfileCheck, load_profile
+from picochat.judgement.registry import CHECKS
+from picochat.judgement.rules.case import Case, Outcome
+from picochat.judgement.rules.table import RULES
+
+_BLOCKING = ("block", "block_if_present")
+
+
+def judge_run(store: RunStore, profile_name: str, *, profiles: Path = PROFILES) -> dict[str, Any]:
+    """The body of gate.json without its manifest. Raises `gate.profile` for an unknown profile."""
+    return judge_evidence(RunEvidence(store), load_profile(profile_name, profiles))
+
+
+def judge_evidence(evidence: RunEvidence, loaded: LoadedProfile) -> dict[str, Any]:
+    """Judges loaded evidence. `shown` results are for the reader and take no part in the verdict."""
+    broken = [*check_chain(evidence), *check_history(evidence)]
+    results = {row.id: judge_check(Case(evidence, row, loaded, broken)) for row in loaded.profile.checks}
+    shown = {row.id for row in loaded.profile.checks if row.column == "shown"}
+    checks = [result for check, result in results.items() if check not in shown]
+    manifest = evidence.weights.manifest
+    return {
+        "verdict": overall(checks),
+        "profile": loaded.profile.name,
+        "profile_version": loaded.profile.version,
+        "profile_digest": loaded.digest,
+        "weights_digest": manifest.weights_digest if manifest else None,
+        "checks": [result.to_json() for result in checks],
+        "shown": [results[row.id].to_json() for row in loaded.profile.checks if row.id in shown],
+        "not_judged": list(loaded.profile.not_judged),
+        "failpoints": list(evidence.run.failpoints) if evidence.run else [],
+    }
+
+
+def judge_check(case: Case) -> CheckResult:
+    """One result: the rule's answer, no worse than the profile's column lets it be."""
+    facts, outcome = CHECKS[case.check.id], RULES[case.check.id](case)
+    required = case.check.column == "block" or (
+        case.check.column == "block_if_present" and bool(case.evidence.benchmarks)
+    )
+    return CheckResult(
+        id=case.check.id,
+        verdict=_capped(outcome, case.check),
+        measured=outcome.measured,
+        threshold=outcome.threshold if outcome.threshold is not None else case.check.threshold,
+        direction=facts.direction,
+        unit=facts.unit,
+        n=outcome.n,
+        interval=outcome.interval,
+        required=required,
+        why=facts.why,
+        fix=facts.fix,
+        evidence=tuple(Evidence(artifact=path, pointer=pointer) for path, pointer in outcome.artifacts),
+        inputs=_digests(case.evidence, outcome),
+    )
+
+
+def _capped(outcome: Outcome, check: ProfileCheck) -> Any:
+    return "warn" if outcome.verdict == "block" and check.column not in _BLOCKING else outcome.verdict
+
+
+def _digests(evidence: RunEvidence, outcome: Outcome) -> tuple[str, ...]:
+    found = [evidence.digest(path) for path, _ in outcome.artifacts]
+    return tuple(dict.fromkeys(digest.sha256 for digest in found if digest))

@@ -1,0 +1,53 @@
+"""External benchmarks. With several the weakest decides: a good score elsewhere does not mend a bad one."""
+
+from __future__ import annotations
+
+from picochat.artifacts import layout
+from picochat.judgement.benchmarks import BenchmarkEvidence
+from picochat.judgement.rules.case import Case, Outcome, not_run
+
+
+def judge_present(case: Case) -> Outcome:
+    """At least one benchmark with rows. A part of one, or unregistered files, count and warn."""
+    found = _scored(case)
+    places = tuple((benchmark.report.path, "") for benchmark in found) or ((layout.BENCHMARKS, ""),)
+    if not found:
+        return not_run(*places, n=0)
+    verdict = "warn" if all(benchmark.weak for benchmark in found) else "pass"
+    return Outcome(verdict, float(len(found)), case.check.threshold, artifacts=places)
+
+
+def judge_rows(case: Case) -> Outcome:
+    """Items of the smallest benchmark."""
+    counts = [(benchmark.numbers["n"], benchmark.rows_path) for benchmark in _scored(case) if benchmark.numbers]
+    threshold = case.check.threshold
+    if not counts or threshold is None:
+        return not_run((layout.BENCHMARKS, ""), n=0)
+    least, path = min(counts)
+    return Outcome("pass" if least >= threshold else "block", float(least), threshold, least, artifacts=((path, ""),))
+
+
+def judge_score(case: Case) -> Outcome:
+    """The lower bound of the chance-adjusted score is above 0 and its point reaches the threshold of its table."""
+    outcomes = [_judge_one(case, benchmark) for benchmark in _scored(case)]
+    order = ("not_run", "block", "pass")
+    return (
+        min(outcomes, key=lambda outcome: order.index(outcome.verdict))
+        if outcomes
+        else not_run((layout.BENCHMARKS, ""), n=0)
+    )
+
+
+def _judge_one(case: Case, benchmark: BenchmarkEvidence) -> Outcome:
+    assert benchmark.numbers and benchmark.facts
+    numbers, place = benchmark.numbers, (benchmark.report.path, "/headline")
+    if numbers["n"] < case.check.minimum_n:
+        return not_run(place, n=numbers["n"])
+    low, high = numbers["adjusted_interval"]
+    threshold = benchmark.facts.adjusted_threshold
+    verdict = "pass" if low > 0 and numbers["adjusted"] >= threshold else "block"
+    return Outcome(verdict, numbers["adjusted"], threshold, numbers["n"], (low, high), (place,))
+
+
+def _scored(case: Case) -> list[BenchmarkEvidence]:
+    return [benchmark for benchmark in case.evidence.benchmarks if benchmark.numbers]

@@ -1,0 +1,145 @@
+"""Verify: every file hashed again, every number that can be computed computed again, the verdict judged again.
+
+A changed byte in any file that is not live gives at least one block that names the file. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from picochat.artifacts import layout
+from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.store import RunStore
+from picochat.core.errors import PicochatError
+from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
+from picochat.judgement.documents import Document, load_document, same_numbers
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.findings import finding, short
+from picochat.judgement.gate import judge_evidence
+from picochat.judgement.history import check_history
+from picochat.judgement.profile import PROFILES, load_profile
+from picochat.judgement.summary import build_content, iter_files, listed_digests, self_digest
+from picochat.views.summary import render_summary
+
+
+def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResult]:
+    """One result a broken link; when nothing is broken, one pass of `verify.chain` with the number of files.
+
+    Inputs from outside the run that are not here are `not_run` with "external"; unlisted files warn.
+    """
+    evidence = RunEvidence(store)
+    gate = load_document(store, layout.GATE, "gate")
+    summary = load_document(store, layout.SUMMARY, "summary")
+    found = [*check_chain(evidence), *check_history(evidence)]
+    found += _check_gate(evidence, gate, profiles)
+    found += _check_summary(evidence, gate, summary)
+    broken = any(result.verdict == "block" for result in found)
+    return (
+        found + [*_list_external(evidence)]
+        if broken
+        else [_whole(evidence, summary), *found, *_list_external(evidence)]
+    )
+
+
+def _whole(evidence: RunEvidence, summary: Document) -> CheckResult:
+    n = max(count_links(evidence), len(listed_digests(summary.body)))
+    result = finding(
+        "verify.chain", layout.RUN, "0 broken links", inputs=(evidence.run_digest,), verdict="pass" if n else "not_run"
+    )
+    return result.model_copy(update={"n": n, "required": True})
+
+
+def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterator[CheckResult]:
+    """gate.json against a gate judged now. Before the first judgement there is nothing to compare."""
+    if not gate.present:
+        yield finding("verify.gate", layout.GATE, "not judged yet", verdict="not_run")
+        return
+    if gate.problem or gate.manifest is None:
+        yield finding("verify.gate", layout.GATE, gate.problem)
+        return
+    yield from check_manifest(evidence, layout.GATE, gate.manifest)
+    try:
+        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles))
+    except PicochatError as err:
+        yield finding("verify.gate", layout.GATE, err.detail, pointer="/profile")
+        return
+    stored = {key: value for key, value in gate.body.items() if key not in ("schema", "manifest")}
+    for key in _differing(stored, now):
+        yield finding("verify.gate", layout.GATE, _shown(stored.get(key)), _shown(now.get(key)), pointer=f"/{key}")
+
+
+def _check_summary(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
+    if not summary.present:
+        judged = gate.present or evidence.store.has(layout.SUMMARY_MD)
+        yield finding(
+            "verify.summary",
+            layout.SUMMARY,
+            "missing" if judged else "not summarised yet",
+            verdict="block" if judged else "not_run",
+        )
+        return
+    if summary.problem or summary.manifest is None:
+        yield finding("verify.summary", layout.SUMMARY, summary.problem)
+        return
+    if summary.value("self_digest") != self_digest(summary.body):
+        yield finding(
+            "verify.summary",
+            layout.SUMMARY,
+            "was changed after it was written",
+            short(str(summary.value("self_digest"))),
+            pointer="/self_digest",
+        )
+    yield from check_manifest(evidence, layout.SUMMARY, summary.manifest)
+    yield from _check_listed(evidence, summary)
+    yield from _check_content(evidence, gate, summary)
+
+
+def _check_listed(evidence: RunEvidence, summary: Document) -> Iterator[CheckResult]:
+    """Every listed file is there with its bytes; every file is listed."""
+    listed = listed_digests(summary.body)
+    for path, recorded in listed.items():
+        now = evidence.digest(path)
+        if now is None:
+            yield finding("verify.chain", path, f"missing, {layout.SUMMARY} lists it", short(str(recorded[1])))
+        elif now != recorded:
+            yield finding("verify.chain", path, short(now.sha256), f"{short(str(recorded[1]))} in {layout.SUMMARY}")
+    for path in iter_files(evidence.store.root):
+        if path not in listed and path != layout.SUMMARY:
+            yield finding("verify.unlisted", path, f"not listed in {layout.SUMMARY}", verdict="warn")
+
+
+def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
+    """The shown numbers follow from the evidence and the gate, and the Markdown from the shown numbers."""
+    if gate.usable:
+        try:
+            content = build_content(evidence, gate.body)
+        except (KeyError, TypeError):
+            content = {}
+        for key in _differing({key: summary.body.get(key) for key in content}, content):
+            yield finding(
+                "verify.summary", layout.SUMMARY, _shown(summary.body.get(key)), _shown(content[key]), pointer=f"/{key}"
+            )
+    try:
+        text = render_summary(summary.body)
+        same = evidence.store.path(layout.SUMMARY_MD).read_bytes() == text.encode()
+    except (OSError, KeyError, TypeError, ValueError):
+        same = False
+    if not same:
+        yield finding("verify.summary", layout.SUMMARY_MD, "is not what the summary renders to", layout.SUMMARY)
+
+
+def _list_external(evidence: RunEvidence) -> Iterator[CheckResult]:
+    """Inputs from outside the run that are not on this machine: named, not judged."""
+    absent = {ref.path: ref for _, ref in iter_refs(evidence) if ref.external and evidence.digest_of_ref(ref) is None}
+    for path, ref in sorted(absent.items()):
+        yield finding("verify.external", path, "external", short(ref.sha256), verdict="not_run", inputs=(ref.sha256,))
+
+
+def _differing(stored: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return [key for key in sorted(stored.keys() | now.keys()) if not same_numbers(stored.get(key), now.get(key))]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else f"{type(value).__name__} as stored" if value is not None else "absent"

@@ -1,0 +1,1 @@
+"""The network: configuration, arithmetic of its size, layers, initialisation and losses."""

@@ -1,0 +1,77 @@
+"""The configuration of a run: the stages' own configurations side by side, and nothing of theirs repeated."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from picochat.core.config import Config, flatten, merge, nest
+from picochat.core.errors import refuse
+from picochat.data.config import DatasetConfig
+from picochat.model.config import ModelConfig
+from picochat.stages.base.config import BaseConfig
+from picochat.stages.evaluate.config import EvaluateConfig
+from picochat.stages.sft.config import SftConfig
+from picochat.stages.summary.config import SummaryConfig
+from picochat.tokenizer.config import TokenizerConfig
+from picochat.training.config import MachineConfig
+
+GateProfile = Literal["research", "first_release", "skill_release"]
+
+
+class RunConfig(Config):
+    """Everything that decides a run."""
+
+    seed: int = Field(default=1, ge=0)
+    data: DatasetConfig
+    tokenizer: TokenizerConfig
+    model: ModelConfig
+    base: BaseConfig
+    sft: SftConfig
+    eval: EvaluateConfig
+    summary: SummaryConfig
+    machine: MachineConfig
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> RunConfig:
+        if self.model.vocab_size != self.tokenizer.vocab_size:
+            refuse(
+                "config.conflict",
+                f"model.vocab_size is {self.model.vocab_size:,}, tokenizer.vocab_size is {self.tokenizer.vocab_size:,}",
+                fix=f"set model.vocab_size = {self.tokenizer.vocab_size}",
+            )
+        for name, loop in (("base", self.base.loop), ("sft", self.sft.loop)):
+            if loop.seq_len > self.model.max_seq_len:
+                refuse(
+                    "config.conflict",
+                    f"{name}.loop.seq_len is {loop.seq_len:,}, model.max_seq_len is {self.model.max_seq_len:,}",
+                    fix=f"set {name}.loop.seq_len = {self.model.max_seq_len}, or raise model.max_seq_len",
+                )
+        return self
+
+
+class Resolved(NamedTuple):
+    """A configuration and, for each flattened key, where its value came from."""
+
+    config: RunConfig
+    origins: dict[str, str]
+
+
+def resolve(profile: str, base: RunConfig, layers: list[tuple[str, dict[str, Any]]]) -> Resolved:
+    """Lays the layers (origin, nested values) over a profile, the later over the earlier. Raises `config.*`."""
+    values: dict[str, Any] = base.as_dict()
+    origins = dict.fromkeys(flatten(values), f"profile {profile}")
+    for origin, layer in layers:
+        values = merge(values, layer)
+        origins |= dict.fromkeys(flatten(layer), origin)
+    config = RunConfig.from_dict(values, f"profile {profile}")
+    return Resolved(config, {key: origins.get(key, "derived") for key in flatten(config.as_dict())})
+
+
+def settings_layer(settings: list[tuple[str, Any]]) -> dict[str, Any]:
+    """`--set` pairs as one nested layer."""
+    layer: dict[str, Any] = {}
+    for key, value in settings:
+        layer = merge(layer, nest(key, value))
+    return layer

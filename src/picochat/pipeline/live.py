@@ -1,0 +1,77 @@
+"""status.json: written every two seconds by a thread of its own, so that a long step is not taken for a stall."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from typing import Any
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
+from picochat.core import fs
+from picochat.core.clock import utc_now
+from picochat.core.errors import PicochatError
+from picochat.core.jsonio import pretty_json, read_json
+from picochat.core.log import LOGGER
+from picochat.core.redact import redact_tree
+from picochat.stages.contract import StopFlag
+from picochat.views.run_state import process_start
+
+INTERVAL_S = 2.0
+
+
+class StatusThread:
+    """Publishes `live` as status.json and listens to control.json while a run is working."""
+
+    def __init__(
+        self, store: RunStore, live: dict[str, Any], stop: StopFlag, attempt: int, interval_s: float = INTERVAL_S
+    ) -> None:
+        self._store, self._live, self._stop = store, live, stop
+        self._attempt, self._interval_s = attempt, interval_s
+        self._beat = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+        store.path(layout.CONTROL).unlink(missing_ok=True)
+
+    def __enter__(self) -> StatusThread:
+        self.write("running")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def close(self, state: str, error: dict[str, Any] | None = None) -> None:
+        """Writes the last status: finished, failed, stopped or blocked."""
+        self._ended.set()
+        self.write(state, error)
+
+    def write(self, state: str, error: dict[str, Any] | None = None) -> None:
+        self._beat += 1
+        pid = os.getpid()
+        status = {
+            "state": state, "host": platform.node(), "pid": pid, "process_started": process_start(pid), "attempt": self._attempt,
+            "heartbeat": self._beat, "updated_at": utc_now(), "error": error, **self._live,
+        }  # fmt: skip
+        fs.write_volatile(self._store.path(layout.STATUS), pretty_json(redact_tree(_finite(status))))
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._interval_s):
+            try:
+                self.write("running")
+                self._read_control()
+            except PicochatError as err:
+                LOGGER.warning("status: %s", err.detail)
+
+    def _read_control(self) -> None:
+        path = self._store.path(layout.CONTROL)
+        if path.is_file() and not self._stop.requested:
+            request = read_json(path)
+            if isinstance(request, dict) and request.get("request") == "stop":
+                self._stop.reason = "asked for by control.json"
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and value - value != 0 else value for key, value in values.items()}

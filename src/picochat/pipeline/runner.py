@@ -1,0 +1,215 @@
+"""The factory: opens the run folder, then walks its stages in order. Torch comes in only with the stages that need it."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from picochat.artifacts import layout
+from picochat.artifacts.code_record import code_record, environment_record
+from picochat.artifacts.reports import Manifest
+from picochat.artifacts.run_record import RunRecord
+from picochat.artifacts.schema import schema_tag
+from picochat.artifacts.store import RunLock, RunStore
+from picochat.core import failpoints, fs
+from picochat.core.clock import Clock, SystemClock, utc_now
+from picochat.core.config import Config, flatten
+from picochat.core.errors import PicochatError, refuse
+from picochat.core.events import EventWriter, iter_events
+from picochat.core.log import LOGGER, close_log, open_log
+from picochat.core.progress import Progress, SilentProgress
+from picochat.pipeline.config import Resolved, RunConfig
+from picochat.pipeline.live import StatusThread
+from picochat.stages.benchmark.config import BenchmarkConfig
+from picochat.stages.contract import StageContext, StopFlag
+from picochat.training.config import MachineConfig, ResumeConfig
+
+
+class StageSpec(NamedTuple):
+    """A stage of the factory: its module, its report, and the parts of the configuration it is called with."""
+
+    name: str
+    title: str
+    report: str
+    schema: str
+    arguments: Callable[[RunConfig], tuple[Config, ...]]
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """Imported by name, so that plans and gates never wait for torch."""
+        return importlib.import_module(f"picochat.stages.{self.name}.run").run
+
+
+STAGES = (
+    StageSpec("dataset", "corpus and chat rows", layout.CORPUS_MANIFEST, "corpus_manifest", lambda c: (c.data,)),
+    StageSpec(
+        "tokenizer", "tokenizer and baselines", layout.TOKENIZER_REPORT, "tokenizer_report", lambda c: (c.tokenizer,)
+    ),
+    StageSpec(
+        "base", "base training", layout.report_path(layout.BASE), "base_report", lambda c: (c.base, c.model, c.machine)
+    ),
+    StageSpec("sft", "fine-tuning", layout.report_path(layout.SFT), "sft_report", lambda c: (c.sft, c.machine)),
+    StageSpec("evaluate", "evaluation", layout.report_path(layout.EVAL), "eval_report", lambda c: (c.eval, c.machine)),
+    StageSpec("summary", "gate and summary", layout.SUMMARY, "summary", lambda c: (c.summary,)),
+)
+STAGE_BY_NAME = {spec.name: spec for spec in STAGES}
+
+
+def run_benchmark(values: dict[str, Any], machine: MachineConfig) -> tuple[StageSpec, ...]:
+    """The benchmark stage as an extra one: its configuration is no part of the run's. Raises `config.*`."""
+    config = BenchmarkConfig.from_dict(values, "benchmark")
+    report = layout.report_path(layout.benchmark_dir(config.name))
+    return (
+        StageSpec("benchmark", f"benchmark {config.name}", report, "benchmark_report", lambda _: (config, machine)),
+    )
+
+
+@dataclass(frozen=True)
+class Factory:
+    """How a run is worked on: where it says what it does, what may stop it, and what a resume may pass over."""
+
+    progress: Progress = field(default_factory=SilentProgress)
+    clock: Clock = field(default_factory=SystemClock)
+    stop: StopFlag = field(default_factory=StopFlag)
+    resume_policy: ResumeConfig = field(default_factory=ResumeConfig)
+
+
+def open_run(root: Path, profile: str, resolved: Resolved, resume: bool) -> RunStore:
+    """Creates the run folder with run.json, or opens the one to resume. Raises `run.*`, `config.*` or `disk.*`."""
+    store = RunStore(root)
+    if store.has(layout.RUN):
+        if not resume:
+            refuse("run.not_empty", f"{root} already holds a run")
+        _require_same_config(store, resolved)
+        return store
+    if root.is_dir() and any(p.name != layout.LOCK for p in root.iterdir()):
+        refuse("run.not_empty", f"{root} is not empty and holds no run.json", fix="choose another --out-dir")
+    fs.make_dir(root)
+    fs.make_dir(root / layout.LOGS)
+    record = RunRecord(
+        schema=schema_tag("run"),
+        name=root.name,
+        profile=profile,
+        gate_profile=resolved.config.summary.gate_profile,
+        nonce=secrets.token_hex(16),
+        created_at=utc_now(),
+        config=resolved.config.as_dict(),
+        origins=resolved.origins,
+        failpoints=tuple(failpoints.armed()),
+        code=code_record(),
+        environment=environment_record(),
+    )
+    fs.write_json(store.path(layout.RUN), record.to_json())
+    return store
+
+
+def load_run_record(store: RunStore) -> RunRecord:
+    """run.json of a run. Raises `run.missing` when the folder holds none."""
+    if not store.has(layout.RUN):
+        refuse("run.missing", f"{store.root} holds no run: there is no {layout.RUN}")
+    return RunRecord.from_json(store.read(layout.RUN), str(store.path(layout.RUN)))
+
+
+def _require_same_config(store: RunStore, resolved: Resolved) -> None:
+    saved, now = flatten(load_run_record(store).config), flatten(resolved.config.as_dict())
+    differing = sorted(key for key in saved.keys() | now.keys() if saved.get(key) != now.get(key))
+    if differing:
+        key = differing[0]
+        refuse(
+            "run.config",
+            f"{len(differing)} settings differ from {store.path(layout.RUN)}: {key} was {saved.get(key)!r}, now {now.get(key)!r}",
+        )
+
+
+def run_stages(
+    store: RunStore,
+    config: RunConfig,
+    factory: Factory,
+    names: tuple[str, ...] | None = None,
+    resume: bool = False,
+    extra: tuple[StageSpec, ...] = (),
+) -> None:
+    """Walks the stages (all, or those named), skipping on a resume what is finished and unchanged.
+
+    Errors are written to events, log and status before they are raised again.
+    """
+    with RunLock(store.root):
+        attempt = 1 + max((event.get("attempt", 0) for event in iter_events(store.path(layout.EVENTS))), default=0)
+        events = EventWriter(store.path(layout.EVENTS), attempt)
+        log = open_log(store.path(layout.rank_log(0)))
+        live: dict[str, Any] = {}
+        context = StageContext(
+            store,
+            events,
+            config.seed,
+            attempt,
+            resume,
+            factory.resume_policy,
+            factory.progress,
+            factory.clock,
+            factory.stop,
+            live,
+        )
+        try:
+            with StatusThread(store, live, factory.stop, attempt) as status:
+                try:
+                    for spec in (*(spec for spec in STAGES if names is None or spec.name in names), *extra):
+                        _run_stage(context, spec, config)
+                except BaseException as err:
+                    _record_failure(events, status, live, err)
+                    raise
+                status.close("finished")
+        finally:
+            events.close()
+            close_log(log)
+
+
+def _run_stage(context: StageContext, spec: StageSpec, config: RunConfig) -> None:
+    arguments = spec.arguments(config)
+    if context.resume and is_finished(context.store, spec, arguments[0]):
+        context.progress.say(f"{spec.name}: finished before, unchanged")
+        return
+    if context.stop.requested:
+        refuse("run.stopped", f"stopped before stage {spec.name}: {context.stop.reason}")
+    context.live.clear()
+    context.live["stage"] = spec.name
+    context.progress.stage(spec.name, spec.title)
+    context.events.emit("stage_started", spec.name)
+    LOGGER.info("stage %s starts, attempt %d", spec.name, context.attempt)
+    started = context.clock.monotonic()
+    spec.run(context, *arguments)
+    seconds = context.clock.monotonic() - started
+    context.events.emit("stage_finished", spec.name, duration_s=round(seconds, 3))
+    LOGGER.info("stage %s finished in %.1f s", spec.name, seconds)
+
+
+def is_finished(store: RunStore, spec: StageSpec, config: Config) -> bool:
+    """Whether a stage's report stands, was made with this configuration, and its files are the recorded ones."""
+    if not store.has(spec.report):
+        return False
+    try:
+        report = store.require_outputs(spec.report, spec.schema)
+        manifest = Manifest.from_json(report["manifest"], spec.report)
+        for ref in manifest.inputs:
+            store.require_unchanged(ref)
+    except PicochatError as err:
+        LOGGER.warning("%s is run again: %s", spec.name, err.detail)
+        return False
+    return manifest.config == config.digest()
+
+
+def _record_failure(events: EventWriter, status: StatusThread, live: dict[str, Any], err: BaseException) -> None:
+    known = isinstance(err, PicochatError)
+    code = err.code if known else type(err).__name__
+    detail = err.detail if known else str(err)
+    LOGGER.error("%s: %s", code, detail, exc_info=not known)
+    stopped = code in ("run.stopped", "KeyboardInterrupt")
+    try:
+        events.emit("failed", live.get("stage", ""), code=code, detail=detail)
+        status.close("stopped" if stopped else "failed", {"code": code, "detail": detail})
+    except PicochatError as second:
+        LOGGER.error("the failure could not be recorded: %s", second.detail)

@@ -1,0 +1,357 @@
+"""One training of a stage, from a model and rows to a judged checkpoint. Base and SFT differ only in what they hand in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+import picochat
+from picochat.artifacts import layout
+from picochat.artifacts.code_record import code_record
+from picochat.checkpoint.format import CheckpointManifest
+from picochat.core.errors import refuse
+from picochat.core.fs import make_dir
+from picochat.core.jsonio import iter_jsonl, jsonl_bytes
+from picochat.data.batches import BatchStream
+from picochat.data.order import SampleOrder
+from picochat.data.rows import RowSource
+from picochat.inference.sampling import SamplingParams, generate_batch
+from picochat.inference.scoring import ValidationResult, ValidationSet, score_validation
+from picochat.model import sizing
+from picochat.model.transformer import Transformer
+from picochat.stages.contract import StageContext
+from picochat.tokenizer.tokenizer import Tokenizer
+from picochat.training.config import LoopConfig
+from picochat.training.ema import Ema
+from picochat.training.hooks import Hook
+from picochat.training.keeper import Keeper, Resumed, rng_digest, state_digest
+from picochat.training.ledger import Ledger, require_every_step
+from picochat.training.machine import Machine, choose_compile, compile_blocks
+from picochat.training.objective import Objective
+from picochat.training.optim import OptimizerSet
+from picochat.training.recipe import Recipe, resolve_recipe
+from picochat.training.recording import CheckpointHook, LogHook, SampleHook, ValidationHook, peak_rss_bytes
+from picochat.training.schedule import lr_factor
+from picochat.training.state import TrainState
+from picochat.training.trainer import GuardStop, LoopParts, Trainer
+
+EDGE_STEPS = 20
+"""First and final loss are means over this many steps."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a stage hands in: its model at the start, what it optimises, on which rows, measured on what."""
+
+    stage: str
+    loop: LoopConfig
+    model: Transformer
+    objective: Callable[[Recipe], Objective]
+    rows: RowSource
+    unique_tokens: int
+    validation: ValidationSet
+    tokenizer: Tokenizer
+    compile: str
+    """auto, on or off."""
+    prompts: Sequence[tuple[str, list[int]]]
+    """Prompts of the samples: as shown, and as ids."""
+    inputs: dict[str, str]
+    """Digests of what the training depends on, for the fingerprint."""
+    optimizer_state: dict[str, Any] = field(default_factory=dict)
+    """Tensors of the stage before, to go on with."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished training leaves behind, for the stage's report."""
+
+    report: dict[str, Any]
+    validation: ValidationResult
+    weights_digest: str
+
+
+class Session:
+    """Builds the trainer of an assignment, resumes it when there is something to resume, and runs it to the end."""
+
+    def __init__(self, ctx: StageContext, machine: Machine, work: Assignment) -> None:
+        self._ctx, self._machine, self._work = ctx, machine, work
+        self._samples = self._earlier_samples()
+        self._saved: CheckpointManifest | None = None
+        make_dir(ctx.store.path(work.stage))
+        self._parameters = sizing.count_parameters(work.model.config)
+        self._recipe = resolve_recipe(work.loop, self._parameters.total)
+        self._flops = sizing.flops_per_token(work.model.config, work.loop.seq_len)
+        self._keeper = Keeper(ctx.store.path(work.stage), work.stage, ctx.store.run_digest(), self._fingerprint())
+        self._trainer = self._build_trainer()
+        self._resumed = self._resume()
+        self._compile_reason = self._compile()
+
+    def run(self) -> Outcome:
+        """Trains, checks that every step is in the ledger, and hands over the chosen weights.
+
+        Raises `run.stopped` (a checkpoint is saved) and `training.loss_guard` (likewise).
+        """
+        work, trainer, clock = self._work, self._trainer, self._ctx.clock
+        validation = ValidationHook(work.stage, work.loop.eval_every, self._score, self._ctx.events, self._keep_best)
+        log = LogHook(
+            work.stage, work.loop.log_every, self._flops, self._ctx.events, self._ctx.live, self._ctx.progress, clock
+        )
+        hooks: list[Hook] = [
+            log,
+            validation,
+            SampleHook(work.loop.sample_every, self._sample),
+            CheckpointHook(work.loop.save_every, self._save),
+        ]
+        trainer.hooks = hooks
+        started, steps_before = clock.monotonic(), trainer.state.step
+        try:
+            stopped = trainer.fit()
+        except GuardStop as stop:
+            refuse("training.loss_guard", f"{work.stage}: {stop}; the checkpoint of step {trainer.state.step} is saved")
+        finally:
+            trainer.loop.ledger.close()
+        if stopped:
+            refuse(
+                "run.stopped",
+                f"{work.stage} stopped at step {trainer.state.step:,} of {trainer.loop.steps:,}: {stopped}",
+            )
+        seconds = clock.monotonic() - started
+        self._tell_exactness()
+        require_every_step(self._ledger_path, trainer.loop.steps)
+        found = self._hand_over(validation)
+        tokens = (trainer.state.step - steps_before) * trainer.batches.tokens_per_step
+        return self._outcome(found, seconds, tokens)
+
+    @property
+    def _ledger_path(self):
+        return self._ctx.store.path(f"{self._work.stage}/{layout.LEDGER}")
+
+    def _build_trainer(self) -> Trainer:
+        work, recipe, world = self._work, self._recipe, self._machine.world
+        rows_per_rank = recipe.tokens_per_step // work.loop.seq_len // world.size
+        batches = BatchStream(
+            work.rows,
+            SampleOrder(max(1, len(work.rows)), self._ctx.seed).samples_at,
+            micro_batch_size=work.loop.micro_batch_size,
+            micro_batches=rows_per_rank // work.loop.micro_batch_size,
+            rank=world.rank,
+            world_size=world.size,
+            document_mask=work.loop.document_mask,
+            device=world.device,
+        )
+        optimizer = OptimizerSet(work.model, recipe.optim)
+        optimizer.load_state_tensors(work.optimizer_state)
+        work.model.checkpoint_blocks = work.loop.checkpoint_blocks
+        trainer = Trainer(
+            work.model, work.objective(recipe), optimizer, batches, world, self._loop_parts(), [], TrainState()
+        )
+        trainer.loop.state_digest = self._state_digest
+        return trainer
+
+    def _loop_parts(self) -> LoopParts:
+        loop, recipe = self._work.loop, self._recipe
+        return LoopParts(
+            steps=recipe.steps,
+            lr_factor=lambda step: lr_factor(step, recipe.steps, recipe.warmup_steps, loop.schedule, loop.final_frac),
+            lr=recipe.optim.lr,
+            clip=loop.clip,
+            ledger=Ledger(self._ledger_path, self._resumable_step()),
+            ema=Ema(self._work.model, loop.ema_decay) if loop.ema_decay else None,
+            autocast=self._machine.autocast,
+            stop_reason=lambda: self._ctx.stop.reason,
+            rng_digest=rng_digest,
+            clock=self._ctx.clock,
+        )
+
+    def _resumable_step(self) -> int | None:
+        """Whether an older ledger is to be compared with: only when resuming, and some checkpoint may be there."""
+        folder = self._ctx.store.path(self._work.stage)
+        present = any((folder / name).exists() for name in (layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS))
+        return 0 if self._ctx.resume and present else None
+
+    def _state_digest(self, step: int) -> str | None:
+        every = self._work.loop.state_digest_every
+        due = step == self._recipe.steps or (every and step % every == 0)
+        return state_digest(self._trainer) if due else None
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """The conditions of this training: what must be the same for a resume to be exact."""
+        work, machine, code = self._work, self._machine, code_record()
+        cadence = {
+            "log_every",
+            "sample_every",
+            "save_every",
+            "eval_every",
+            "state_digest_every",
+            "keep",
+            "micro_batch_size",
+        }
+        loop = {key: value for key, value in work.loop.as_dict().items() if key not in cadence}
+        return {
+            "inputs": work.inputs,
+            "model": work.model.config.as_dict(),
+            "loop": loop,
+            "optim": self._recipe.optim.as_dict(),
+            "tokens_per_step": self._recipe.tokens_per_step,
+            "micro_batch_size": work.loop.micro_batch_size,
+            "seed": self._ctx.seed,
+            "precision": machine.precision,
+            "world_size": machine.world.size,
+            "threads": machine.threads,
+            "device_kind": machine.world.device.type,
+            "compile_mode": "eager",
+            "torch_version": machine.facts()["torch"],
+            "package_version": picochat.__version__,
+            "code_digest": code.package_digest,
+        }
+
+    def _resume(self) -> Resumed | None:
+        if not self._ctx.resume:
+            return None
+        resumed = self._keeper.restore(self._trainer, self._ctx.resume_policy)
+        if resumed is None:
+            return None
+        if resumed.warning:
+            self._ctx.events.emit("warning", self._work.stage, code="checkpoint.recovered", text=resumed.warning)
+        self._ctx.progress.say(f"resuming {self._work.stage} at step {resumed.state.step:,} of {self._recipe.steps:,}")
+        return resumed
+
+    def _compile(self) -> str:
+        """Decides once a stage; a resume keeps the decision that its checkpoint was made with."""
+        wanted, steps_left = self._work.compile, self._recipe.steps - self._trainer.state.step
+        if self._resumed:
+            wanted = "on" if self._resumed.compile else "off"
+        device = self._machine.world.device
+        chosen, reason = choose_compile(
+            wanted, device, steps_left, lambda: min(self._trainer.rehearse(), self._trainer.rehearse())
+        )
+        if chosen:
+            compile_blocks(self._work.model)
+        self._keeper.fingerprint["compile_mode"] = "block" if chosen else "eager"
+        return "as in the checkpoint" if self._resumed else reason
+
+    def _tell_exactness(self) -> None:
+        if self._resumed is None:
+            return
+        ledger = self._trainer.loop.ledger
+        exact = self._resumed.may_be_exact and not ledger.differing
+        entry = {"repeated_steps": ledger.repeated, "differing_steps": ledger.differing[:10], "exact": exact}
+        self._trainer.state.resumes.append(entry)
+        self._ctx.events.emit("resumed", self._work.stage, **entry)
+
+    def _score(self) -> ValidationResult:
+        with _eager():
+            return score_validation(
+                self._work.model, self._work.validation, self._work.loop.micro_batch_size, self._machine.autocast
+            )
+
+    def _save(self, trainer: Trainer) -> None:
+        self._saved = self._keeper.save(trainer)
+        self._ctx.events.emit(
+            "checkpoint_saved", self._work.stage, step=trainer.state.step, weights_digest=self._saved.weights_digest
+        )
+
+    def _keep_best(self, trainer: Trainer) -> None:
+        if self._work.loop.keep == "best":
+            self._keeper.save(trainer, name=layout.BEST)
+
+    def _hand_over(self, validation: ValidationHook) -> ValidationResult:
+        """The chosen weights go into `checkpoint/`: what is judged is what ships."""
+        assert validation.last is not None
+        state = self._trainer.state
+        if self._work.loop.keep == "last" or state.best_step == state.step:
+            return validation.last
+        self._keeper.take_best(self._trainer)
+        self._save(self._trainer)
+        return self._score()
+
+    def _sample(self, step: int) -> None:
+        """Greedy continuations of the fixed prompts, into events and samples.jsonl."""
+        work, tok = self._work, self._work.tokenizer
+        params = SamplingParams(max_new_tokens=min(64, work.model.config.max_seq_len // 2))
+        with _eager():
+            replies = generate_batch(
+                work.model,
+                [ids for _, ids in work.prompts],
+                params,
+                {tok.eos, tok.end},
+                autocast=self._machine.autocast,
+            )
+        for (shown, _), reply in zip(work.prompts, replies, strict=True):
+            row = {"step": step, "prompt": shown, "text": tok.decode(reply.ids), "finished": reply.finished}
+            self._samples.append(row)
+            self._ctx.events.emit("sample", work.stage, **row)
+        self._ctx.store.write(f"{work.stage}/{layout.SAMPLES}", jsonl_bytes(self._samples))
+
+    def _earlier_samples(self) -> list[dict[str, Any]]:
+        path = self._ctx.store.path(f"{self._work.stage}/{layout.SAMPLES}")
+        return list(iter_jsonl(path, torn_tail=True)) if self._ctx.resume and path.exists() else []
+
+    def _outcome(self, found: ValidationResult, seconds: float, tokens: int) -> Outcome:
+        assert self._saved is not None
+        work, state = self._work, self._trainer.state
+        losses = [float.fromhex(line["loss"]) for line in require_every_step(self._ledger_path, self._recipe.steps)]
+        ema = self._ema_validation()
+        report = {
+            "model": {
+                "config": work.model.config.as_dict(),
+                "parameters": self._parameters.total,
+                "parameters_by_part": asdict(self._parameters),
+                "flops_per_token": self._flops,
+            },
+            "recipe": {
+                "optim": self._recipe.optim.as_dict(),
+                "tokens_per_step": self._recipe.tokens_per_step,
+                "steps": self._recipe.steps,
+                "warmup_steps": self._recipe.warmup_steps,
+                "rules": self._recipe.rules,
+            },
+            "machine": self._machine.facts()
+            | {"compile": self._keeper.fingerprint["compile_mode"], "compile_reason": self._compile_reason},
+            "training": {
+                "planned_steps": self._recipe.steps,
+                "steps": state.step,
+                "planned_tokens": work.loop.tokens,
+                "tokens_seen": state.tokens_seen,
+                "targets_seen": state.targets_seen,
+                "skipped_steps": state.skipped_steps,
+                "epochs": round(self._trainer.batches.epoch, 4),
+                "unique_tokens": work.unique_tokens,
+                "completed": state.step == self._recipe.steps,
+                "first_loss": _mean(losses[:EDGE_STEPS]),
+                "final_loss": _mean(losses[-EDGE_STEPS:]),
+                "duration_s": round(seconds, 3),
+                "tokens_per_s": round(tokens / seconds, 1) if seconds > 0 else 0.0,
+                "resumes": state.resumes,
+            },
+            "validation": asdict(found) | {"history": state.history},
+            "ema": asdict(ema) if ema else None,
+            "weights_digest": self._saved.weights_digest,
+            "checkpoint": {
+                "folder": layout.checkpoint_dir(work.stage),
+                "chosen": work.loop.keep,
+                "step": self._saved.step,
+            },
+            "peak_rss_bytes": peak_rss_bytes(),
+        }
+        return Outcome(report, found, self._saved.weights_digest)
+
+    def _ema_validation(self) -> ValidationResult | None:
+        ema = self._trainer.loop.ema
+        if ema is None:
+            return None
+        with ema.applied():
+            return self._score()
+
+
+def _eager() -> AbstractContextManager:
+    """Measuring runs the blocks uncompiled: their shapes and modes are others, and each would be compiled once more."""
+    return torch.compiler.set_stance("force_eager")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

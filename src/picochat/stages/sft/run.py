@@ -1,0 +1,130 @@
+"""The SFT stage: base checkpoint and chat rows in; a chat checkpoint, its ledger and its report out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore, StageRecord
+from picochat.checkpoint.reader import LoadedCheckpoint, load_checkpoint
+from picochat.core.errors import refuse
+from picochat.data.conversations import read_eval_rows
+from picochat.data.rows import JoinedRows, RowSource, WindowRows
+from picochat.inference.scoring import ValidationResult
+from picochat.model.config import ModelConfig
+from picochat.model.transformer import Transformer
+from picochat.stages.contract import StageContext
+from picochat.stages.session import Assignment, Session
+from picochat.stages.sft.config import SftConfig
+from picochat.stages.sft.conversations import ChatData, load_chat
+from picochat.stages.text_inputs import open_text_inputs
+from picochat.stages.training_report import write_training_report
+from picochat.tokenizer.chat import render
+from picochat.tokenizer.tokenizer import Tokenizer
+from picochat.training.chat import ChatTuning
+from picochat.training.config import MachineConfig
+from picochat.training.keeper import load_weights
+from picochat.training.machine import build_machine
+
+STAGE = layout.SFT
+SAMPLE_PROMPTS = 5
+
+
+def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> None:
+    """Fine-tunes the base checkpoint on the run's chat rows, or goes on with an interrupted attempt."""
+    store, loop, record = ctx.store, config.loop, ctx.record(STAGE, config)
+    machine = build_machine(machine_config)
+    text = open_text_inputs(store, record)
+    base, base_report = open_base(store, record)
+    record.add_input("chat_train", layout.CHAT_TRAIN)
+    chat = load_chat(store.path(layout.CHAT_TRAIN), text.tokenizer, loop.seq_len, config.category_exponent, ctx.seed)
+    windows = text.windows(loop.seq_len)
+    replay_rows = min(len(windows), round(config.replay_frac * len(chat.rows)))
+    model = build_model(base)
+    work = Assignment(
+        stage=STAGE,
+        loop=loop,
+        model=model.to(machine.world.device),
+        objective=lambda recipe: ChatTuning(loop.z_loss, loop.loss_chunk_tokens),
+        rows=join_rows(chat, windows, replay_rows),
+        unique_tokens=chat.conversation_tokens + replay_rows * loop.seq_len,
+        validation=text.validation(loop),
+        tokenizer=text.tokenizer,
+        compile=machine_config.compile,
+        prompts=chat_prompts(store, text.tokenizer),
+        inputs=text.digests
+        | {"base_weights": base.manifest.weights_digest, "chat": store.ref("chat_train", layout.CHAT_TRAIN).sha256},
+        optimizer_state=(base.optimizer or {}) if config.carry_optimizer else {},
+    )
+    outcome = Session(ctx, machine, work).run()
+    body = outcome.report | {
+        "baselines": text.tokenizer_report["baselines"],
+        "sft": describe(chat, replay_rows),
+        "base_weights_digest": base.manifest.weights_digest,
+        "forgetting": compare_with_base(base_report, outcome.validation, text.tokenizer_report["baselines"]),
+    }
+    write_training_report(ctx, record, STAGE, body, machine)
+
+
+def open_base(store: RunStore, record: StageRecord) -> tuple[LoadedCheckpoint, dict[str, Any]]:
+    """The base checkpoint that its report speaks of. Raises `artifact.*` or `checkpoint.*`."""
+    report = store.require_outputs(layout.report_path(layout.BASE), "base_report")
+    record.add_input("base_report", layout.report_path(layout.BASE))
+    for ref in store.refs_below("base_checkpoint", layout.checkpoint_dir(layout.BASE)):
+        record.add_input("base_checkpoint", ref.path)
+    base = load_checkpoint(store.path(layout.checkpoint_dir(layout.BASE)), run_digest=store.run_digest())
+    if base.manifest.weights_digest != report["weights_digest"]:
+        refuse(
+            "artifact.changed",
+            f"the base checkpoint holds weights {base.manifest.weights_digest[:12]}..., its report says {report['weights_digest'][:12]}...",
+        )
+    return base, report
+
+
+def build_model(base: LoadedCheckpoint) -> Transformer:
+    """The network of the base checkpoint with its weights."""
+    model = Transformer(ModelConfig.from_dict(base.model_config, "model configuration of the base checkpoint"))
+    load_weights(model, base.weights or {})
+    return model
+
+
+def join_rows(chat: ChatData, windows: WindowRows, replay_rows: int) -> RowSource:
+    """Conversations, and evenly spaced windows of documents among them."""
+    return JoinedRows(chat.rows, windows, replay_rows) if replay_rows else chat.rows
+
+
+def chat_prompts(store: RunStore, tok: Tokenizer) -> list[tuple[str, list[int]]]:
+    """The first held-out questions of different categories, ready to be answered."""
+    if not store.has(layout.CHAT_HELDOUT) or store.path(layout.CHAT_HELDOUT).stat().st_size == 0:
+        return []
+    firsts = {row.category: row for row in reversed(read_eval_rows(store.path(layout.CHAT_HELDOUT)))}
+    rows = [firsts[category] for category in sorted(firsts)][:SAMPLE_PROMPTS]
+    return [
+        (row.to_messages()[-1].content, render(row.to_messages(), tok, add_generation_prompt=True).ids) for row in rows
+    ]
+
+
+def describe(chat: ChatData, replay_rows: int) -> dict[str, Any]:
+    """The counts of the chat data for the report."""
+    return {
+        "conversations": chat.conversations,
+        "by_category": chat.by_category,
+        "too_long": chat.too_long,
+        "packed_rows": len(chat.rows),
+        "padding_frac": round(chat.padding_frac, 6),
+        "replay_rows": replay_rows,
+        "supervised_targets_per_epoch": chat.supervised_targets,
+        "duplicate_prompts_frac": round(chat.duplicate_prompts_frac, 6),
+    }
+
+
+def compare_with_base(
+    base_report: dict[str, Any], after: ValidationResult, baselines: dict[str, Any]
+) -> dict[str, float]:
+    """Held-out bits per byte before and after, beside two baselines of the same documents."""
+    return {
+        "before_bpb": base_report["validation"]["bpb"],
+        "after_bpb": after.bpb,
+        "unigram_bpb": baselines["unigram"]["bpb"],
+        "bigram_bpb": baselines["bigram"]["bpb"],
+    }

@@ -1,0 +1,79 @@
+"""What is judged: the chat checkpoint of a run and its tokenizer, hashed again and proved before use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore, StageRecord
+from picochat.core.errors import refuse
+from picochat.distributed.probe import choose_device, choose_precision, set_threads
+from picochat.inference.loader import LoadedModel, Precision, load_model
+from picochat.tokenizer.tokenizer import Tokenizer
+from picochat.training.config import MachineConfig
+
+CHECKPOINT = layout.checkpoint_dir(layout.SFT)
+_READ = (layout.CKPT_MANIFEST, layout.CKPT_MODEL_CONFIG, layout.CKPT_WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loaded model, its tokenizer, and how it computes."""
+
+    loaded: LoadedModel
+    tokenizer: Tokenizer
+    device: torch.device
+    precision: Precision
+    precision_reason: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """How it computes, for a report."""
+        return {"device": str(self.device), "precision": self.precision, "precision_reason": self.precision_reason}
+
+    @property
+    def environment(self) -> dict[str, str | int]:
+        """What the manifest adds about torch."""
+        return {"torch": torch.__version__, "device": str(self.device), "threads": torch.get_num_threads()}
+
+
+def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig) -> Subject:
+    """Re-hashes what the sft and tokenizer stages wrote, adds it to the inputs of `record`, and loads it.
+
+    Raises `artifact.*` for a changed file, `checkpoint.*` for a folder that does not hold what its manifest says.
+    """
+    report = layout.report_path(layout.SFT)
+    sft = store.require_outputs(report, "sft_report")
+    tokenizer_report = store.require_outputs(layout.TOKENIZER_REPORT, "tokenizer_report")
+    for kind, path in (
+        ("sft_report", report),
+        *(("checkpoint", f"{CHECKPOINT}/{name}") for name in _READ),
+        ("tokenizer_report", layout.TOKENIZER_REPORT),
+        ("tokenizer", layout.TOKENIZER),
+    ):
+        record.add_input(kind, path)
+    set_threads(machine.threads)
+    device = choose_device(machine.device)
+    precision, reason = _choose_precision(machine.precision, device)
+    loaded = load_model(store.path(CHECKPOINT), device, precision, store.run_digest())
+    tokenizer = Tokenizer.load(store.path(layout.TOKENIZER), fast=tokenizer_report["fast_path"]["equal"])
+    held, reported = loaded.weights_digest, sft["weights_digest"]
+    if held != reported:
+        refuse("artifact.changed", f"{CHECKPOINT} holds weights {held[:12]}..., {report} says {reported[:12]}...")
+    if loaded.model.config.vocab_size != tokenizer.vocab_size:
+        refuse(
+            "tokenizer.file",
+            f"{layout.TOKENIZER} has {tokenizer.vocab_size:,} ids, the model {loaded.model.config.vocab_size:,}",
+        )
+    return Subject(loaded, tokenizer, device, precision, reason)
+
+
+def _choose_precision(wanted: str, device: torch.device) -> tuple[Precision, str]:
+    """`auto` is float32 here: in less, two likelihoods can tie or swap with the size of the batch."""
+    if wanted == "auto":
+        return "fp32", "verdicts do not depend on the batch"
+    precision, reason = choose_precision(wanted, device)
+    return cast(Precision, precision), reason

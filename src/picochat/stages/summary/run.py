@@ -1,0 +1,55 @@
+"""The summary stage: judge, then write gate.json, summary.md and summary.json. Run again, it keeps the older records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picochat.artifacts import layout
+from picochat.artifacts.reports import Manifest
+from picochat.artifacts.schema import schema_tag
+from picochat.core import fs
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.gate import judge_evidence
+from picochat.judgement.profile import load_profile
+from picochat.judgement.summary import build_content, list_artifacts, self_digest
+from picochat.stages.contract import StageContext
+from picochat.stages.summary.config import SummaryConfig
+from picochat.views.summary import render_summary
+
+STAGE = "summary"
+
+
+def run(ctx: StageContext, config: SummaryConfig) -> dict[str, Any]:
+    """Writes the verdict and the summary, and returns the body of the gate. A blocked run is a result, not an error."""
+    evidence = RunEvidence(ctx.store)
+    gate = judge_evidence(evidence, load_profile(config.gate_profile))
+    _write_gate(ctx, config, evidence, gate)
+    _write_summary(ctx, config, build_content(evidence, gate))
+    return gate
+
+
+def _write_gate(ctx: StageContext, config: SummaryConfig, evidence: RunEvidence, gate: dict[str, Any]) -> None:
+    """gate.json names every record that was judged, so a verdict is stale as soon as one of them changes."""
+    record = ctx.record(STAGE, config)
+    judged = [layout.RUN, *(path for path, document in evidence.documents.items() if document.present)]
+    judged += [found.path for found in evidence.eval_sets.values()] + [found.rows_path for found in evidence.benchmarks]
+    for path in dict.fromkeys(judged):
+        if ctx.store.has(path):
+            record.add_input("judged", path)
+    ctx.store.write_report(layout.GATE, "gate", gate, record.manifest(ctx.clock.monotonic()))
+
+
+def _write_summary(ctx: StageContext, config: SummaryConfig, content: dict[str, Any]) -> None:
+    record = ctx.record(STAGE, config)
+    record.add_input("gate", layout.GATE)
+    ctx.store.write_evidence(layout.SUMMARY_MD, render_summary(content).encode())
+    record.add_output("summary", layout.SUMMARY_MD)
+    # The old summary takes its numbered name first, so that the new one can list it.
+    fs.move_aside(ctx.store.path(layout.SUMMARY))
+    body = {**content, "artifacts": list_artifacts(ctx.store)}
+    manifest = record.manifest(ctx.clock.monotonic())
+    ctx.store.write_report(layout.SUMMARY, "summary", body | {"self_digest": _digest(body, manifest)}, manifest)
+
+
+def _digest(body: dict[str, Any], manifest: Manifest) -> str:
+    return self_digest({"schema": schema_tag("summary").to_json(), **body, "manifest": manifest.to_json()})

@@ -1,0 +1,100 @@
+"""What the tokenizer's report says: one walk over the documents, then plain arithmetic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from picochat.evals.ngram import ngram_baselines
+from picochat.tokenizer.special import N_SPECIAL
+from picochat.tokenizer.tokenizer import Tokenizer
+
+LONGEST_TOKENS = 20
+_BATCH_DOCUMENTS = 256
+
+
+class LabelledText(NamedTuple):
+    """A document with the id of its source and its side."""
+
+    text: str
+    source: str
+    is_train: bool
+
+
+@dataclass
+class TokenCounts:
+    """Totals over documents. `sample` keeps whole documents with <bos> and <eos> until a side's limit is reached."""
+
+    seen: np.ndarray
+    """int64 [vocab_size]: how often an id stands in text."""
+    source_tokens: Counter[str] = field(default_factory=Counter)
+    source_bytes: Counter[str] = field(default_factory=Counter)
+    side_tokens: Counter[bool] = field(default_factory=Counter)
+    """By train side or not, <bos> and <eos> of each document included."""
+    sample: dict[bool, list[np.ndarray]] = field(default_factory=lambda: {True: [], False: []})
+    sample_tokens: Counter[bool] = field(default_factory=Counter)
+
+
+def count_tokens(documents: Iterable[LabelledText], tok: Tokenizer, sample_limit_tokens: int) -> TokenCounts:
+    """Encodes every document once."""
+    counts = TokenCounts(np.zeros(tok.vocab_size, dtype=np.int64))
+    for batch in _batches(iter(documents)):
+        for document, ids in zip(batch, tok.encode_batch([document.text for document in batch]), strict=True):
+            _add_document(counts, document, np.array([tok.bos, *ids, tok.eos]), tok, sample_limit_tokens)
+    return counts
+
+
+def _batches(documents: Iterator[LabelledText]) -> Iterator[list[LabelledText]]:
+    while batch := list(islice(documents, _BATCH_DOCUMENTS)):
+        yield batch
+
+
+def _add_document(counts: TokenCounts, document: LabelledText, ids: np.ndarray, tok: Tokenizer, limit: int) -> None:
+    text_ids = ids[1:-1]
+    counts.seen += np.bincount(text_ids, minlength=tok.vocab_size)
+    counts.source_tokens[document.source] += len(text_ids)
+    counts.source_bytes[document.source] += int(tok.token_bytes[text_ids].sum())
+    counts.side_tokens[document.is_train] += len(ids)
+    if counts.sample_tokens[document.is_train] + len(ids) <= limit:
+        counts.sample[document.is_train].append(ids)
+        counts.sample_tokens[document.is_train] += len(ids)
+
+
+def describe_vocabulary(counts: TokenCounts, tok: Tokenizer) -> dict[str, Any]:
+    """How well the vocabulary fits the corpus: bytes a token, single bytes, unused ids, longest tokens."""
+    tokens, size = counts.source_tokens.total(), counts.source_bytes.total()
+    longest = np.argsort(-tok.token_bytes, kind="stable")[:LONGEST_TOKENS].tolist()
+    return {
+        "bytes_per_token": size / tokens if tokens else 0.0,
+        "bytes_per_token_by_source": {
+            name: counts.source_bytes[name] / count for name, count in sorted(counts.source_tokens.items()) if count
+        },
+        "single_byte_token_frac": int(counts.seen[tok.token_bytes == 1].sum()) / tokens if tokens else 0.0,
+        "unused_ids": int((counts.seen[:-N_SPECIAL] == 0).sum()),
+        "longest_tokens": [
+            {"id": token, "text": tok.decode([token]), "bytes": int(tok.token_bytes[token])} for token in longest
+        ],
+        "train_tokens": counts.side_tokens[True],
+        "val_tokens": counts.side_tokens[False],
+    }
+
+
+def measure_baselines(counts: TokenCounts, tok: Tokenizer) -> dict[str, Any]:
+    """n-gram scores of the held-out side, and how much of both sides they come from."""
+    train, val, limit = counts.sample[True], counts.sample[False], counts.sample_tokens[True]
+    size, counted = sum(int(tok.token_bytes[ids].sum()) for ids in val), tok.token_bytes > 0
+    known = bool(train) and size > 0
+    scores = ngram_baselines(train, val, tok.vocab_size, size, counted=counted, max_train_tokens=limit) if known else {}
+    return {
+        "baselines": scores,
+        "baselines_sample": {
+            "train_tokens": counts.sample_tokens[True],
+            "val_tokens": counts.sample_tokens[False],
+            "limited": counts.sample_tokens != counts.side_tokens,
+        },
+    }

@@ -1,0 +1,57 @@
+"""The report of a training stage, as JSON and as a page of Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import StageRecord
+from picochat.core.units import format_bytes, format_count, format_duration
+from picochat.stages.contract import StageContext
+from picochat.training.machine import Machine
+
+
+def write_training_report(
+    ctx: StageContext, record: StageRecord, stage: str, body: dict[str, Any], machine: Machine
+) -> None:
+    """Writes report.md and report.json of `stage`, with the checkpoint, ledger and samples among the outputs."""
+    ctx.store.write_evidence(f"{stage}/{layout.REPORT_MD}", render_training(stage, body).encode())
+    for ref in ctx.store.refs_below("checkpoint", layout.checkpoint_dir(stage)):
+        record.add_output("checkpoint", ref.path)
+    for kind, name in (("ledger", layout.LEDGER), ("samples", layout.SAMPLES), ("report_md", layout.REPORT_MD)):
+        record.add_output(kind, f"{stage}/{name}")
+    manifest = record.manifest(ctx.clock.monotonic(), **machine.facts())
+    ctx.store.write_report(layout.report_path(stage), f"{stage}_report", body, manifest)
+
+
+def render_training(stage: str, body: dict[str, Any]) -> str:
+    """The facts of a training for a reader."""
+    training, found, machine = body["training"], body["validation"], body["machine"]
+    optim = body["recipe"]["optim"]
+    lines = [
+        f"# {stage}: {format_count(body['model']['parameters'])} parameters, {format_count(training['tokens_seen'])} tokens",
+        "",
+        f"{training['steps']:,} of {training['planned_steps']:,} steps of {body['recipe']['tokens_per_step']:,} tokens in "
+        f"{format_duration(training['duration_s'])} ({format_count(training['tokens_per_s'])} tokens/s), {training['epochs']:.2f} passes over "
+        f"{format_count(training['unique_tokens'])} unique tokens, {training['skipped_steps']} steps skipped by the guard.",
+        f"Loss {training['first_loss']:.3f} at the start, {training['final_loss']:.3f} at the end. Peak memory {format_bytes(body['peak_rss_bytes'])}.",
+        "",
+        "| held-out measure | bits per byte |",
+        "|---|---|",
+        f"| **this model** | **{found['bpb']:.3f}** (standard error {found['bpb_se']:.3f}, {found['documents']:,} documents) |",
+        *(
+            f"| {name} of the same documents | {value['bpb']:.3f} |"
+            for name, value in body.get("baselines", {}).items()
+        ),
+        "",
+        f"Optimizer {optim['optimizer']}, peak rate {optim['lr']:.3g}; {machine['device']}, {machine['precision']} ({machine['precision_reason']}), "
+        f"{machine['threads']} threads, {machine['compile']} ({machine['compile_reason']}).",
+        "",
+        "| setting | rule |",
+        "|---|---|",
+        *(f"| {key} | {rule} |" for key, rule in body["recipe"]["rules"].items()),
+        "",
+        f"Weights `{body['weights_digest']}`",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""The machine that a stage trains on: device, precision, threads, and whether compiling pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from picochat.core.errors import refuse
+from picochat.distributed.env import cxx_compiler
+from picochat.distributed.probe import autocast_dtype, choose_device, choose_precision, keep_freed_pages, set_threads
+from picochat.distributed.world import SoloWorld, World
+from picochat.model.transformer import Transformer
+from picochat.training.config import MachineConfig
+
+COMPILE_COST_S = 35.0
+COMPILE_SAVING_FRAC = 0.25
+"""A cold regional compilation on two CPU cores, and the share of an eager step that it saves at the least."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Resolved: what `auto` became, and why."""
+
+    world: World
+    precision: str
+    precision_reason: str
+    threads: int
+    keeps_pages: bool
+
+    def autocast(self) -> AbstractContextManager:
+        """The context in which forward passes run."""
+        dtype = autocast_dtype(self.precision)
+        return nullcontext() if dtype is None else torch.autocast(self.world.device.type, dtype=dtype)
+
+    def facts(self) -> dict[str, Any]:
+        """For reports and fingerprints."""
+        return {
+            "device": str(self.world.device),
+            "precision": self.precision,
+            "precision_reason": self.precision_reason,
+            "threads": self.threads,
+            "keeps_pages": self.keeps_pages,
+            "torch": torch.__version__,
+        }
+
+
+def build_machine(config: MachineConfig) -> Machine:
+    """Resolves a configuration on this machine. Raises `device.missing` or `usage.unavailable`."""
+    device = choose_device(config.device)
+    precision, reason = choose_precision(config.precision, device)
+    if precision == "fp16":
+        refuse(
+            "usage.unavailable",
+            "precision fp16 needs a loss scaler, which this version does not have",
+            fix="use --precision bf16 or fp32",
+        )
+    threads = set_threads(config.threads)
+    keeps_pages = keep_freed_pages() if device.type == "cpu" else False
+    return Machine(SoloWorld(device), precision, reason, threads, keeps_pages)
+
+
+def choose_compile(wanted: str, device: torch.device, steps_left: int, step_s: Callable[[], float]) -> tuple[bool, str]:
+    """(whether, reason). `auto` compiles when the time it saves in the steps left is longer than what it costs."""
+    compiler = cxx_compiler()
+    if device.type == "cpu" and compiler is None:
+        if wanted == "on":
+            refuse("device.compiler", "machine.compile is on, but there is no C++ compiler (g++ or clang++)")
+        return False, "no C++ compiler here: eager"
+    if wanted != "auto":
+        return wanted == "on", "asked for"
+    saved_s = steps_left * step_s() * COMPILE_SAVING_FRAC
+    pays = saved_s > COMPILE_COST_S
+    return pays, f"would save about {saved_s:.0f} s in {steps_left:,} steps and costs about {COMPILE_COST_S:.0f} s"
+
+
+def compile_blocks(model: Transformer) -> None:
+    """Regional compilation: each block on its own, so that equal blocks share one compiled graph."""
+    for block in model.blocks:
+        block.compile(dynamic=False)

@@ -1,0 +1,141 @@
+"""Hooks that write down what happens: events, held-out loss, samples, checkpoints."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import Any
+
+from picochat.core.clock import Clock
+from picochat.core.events import EventWriter
+from picochat.core.progress import Progress
+from picochat.core.units import format_count, format_duration
+from picochat.inference.scoring import ValidationResult
+from picochat.training.hooks import Hook, StepResult
+from picochat.training.trainer import Trainer
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class LogHook(Hook):
+    """Step events every `every` steps, live figures and the progress line at each."""
+
+    def __init__(
+        self,
+        stage: str,
+        every: int,
+        flops_per_token: float,
+        events: EventWriter,
+        live: dict[str, Any],
+        progress: Progress,
+        clock: Clock,
+    ) -> None:
+        self._stage, self._every, self._flops = stage, every, flops_per_token
+        self._events, self._live, self._progress, self._clock = events, live, progress, clock
+        self._window_tokens, self._window_start = 0, 0.0
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._window_start = self._clock.monotonic()
+
+    def on_skip(self, trainer: Trainer, result: StepResult) -> None:
+        self._events.emit(
+            "guard_skipped",
+            self._stage,
+            step=result.step,
+            loss=result.loss,
+            grad_norm=result.grad_norm,
+            documents=result.documents,
+        )
+
+    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+        self._window_tokens += result.tokens
+        steps = trainer.loop.steps
+        due = result.step % self._every == 0 or result.step in (1, steps)
+        elapsed = self._clock.monotonic() - self._window_start
+        rate = self._window_tokens / elapsed if elapsed > 0 else 0.0
+        eta_s = (steps - result.step) * result.tokens / rate if rate else None
+        self._live.update(
+            stage=self._stage,
+            step=result.step,
+            steps=steps,
+            tokens=trainer.state.tokens_seen,
+            tokens_per_s=rate,
+            eta_s=eta_s,
+        )
+        if due:
+            note = f"loss {result.loss:.3f}, {format_count(rate)} tokens/s" + (
+                f", {format_duration(eta_s)} left" if eta_s else ""
+            )
+            self._progress.update(result.step, steps, note)
+            self._events.emit(
+                "step", self._stage, step=result.step, loss=result.loss, grad_norm=result.grad_norm, lr=result.lr, tokens=trainer.state.tokens_seen,
+                tokens_per_s=rate, flops_per_s=rate * self._flops, rss_bytes=peak_rss_bytes(), **result.extras,
+            )  # fmt: skip
+            self._window_tokens, self._window_start = 0, self._clock.monotonic()
+
+
+class ValidationHook(Hook):
+    """Held-out loss every `every` steps and after the last one; remembers the best."""
+
+    def __init__(
+        self,
+        stage: str,
+        every: int,
+        score: Callable[[], ValidationResult],
+        events: EventWriter,
+        on_best: Callable[[Trainer], None],
+    ) -> None:
+        self._stage, self._every, self._score = stage, every, score
+        self._events, self._on_best = events, on_best
+        self.last: ValidationResult | None = None
+
+    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+        if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
+            self._validate(trainer)
+
+    def on_finish(self, trainer: Trainer) -> None:
+        self._validate(trainer)
+
+    def _validate(self, trainer: Trainer) -> None:
+        self.last = found = self._score()
+        state = trainer.state
+        entry = {"step": state.step, "loss": found.loss, "bpb": found.bpb}
+        state.history = [old for old in state.history if old["step"] != state.step] + [entry]
+        self._events.emit("eval", self._stage, step=state.step, val_loss=found.loss, bpb=found.bpb, bpb_se=found.bpb_se)
+        if state.best_val_loss is None or found.loss < state.best_val_loss:
+            state.best_val_loss, state.best_step = found.loss, state.step
+            self._on_best(trainer)
+
+
+class SampleHook(Hook):
+    """Shows what the model writes every `every` steps and at the end, through `sample(step)`."""
+
+    def __init__(self, every: int, sample: Callable[[int], None]) -> None:
+        self._every, self._sample = every, sample
+
+    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+        if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
+            self._sample(result.step)
+
+    def on_finish(self, trainer: Trainer) -> None:
+        self._sample(trainer.state.step)
+
+
+class CheckpointHook(Hook):
+    """Saves every `every` steps, when training stops early, and after the last step, through `save(trainer)`."""
+
+    def __init__(self, every: int, save: Callable[[Trainer], None]) -> None:
+        self._every, self._save = every, save
+
+    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+        if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
+            self._save(trainer)
+
+    def on_stop(self, trainer: Trainer, reason: str) -> None:
+        self._save(trainer)
+
+    def on_finish(self, trainer: Trainer) -> None:
+        self._save(trainer)

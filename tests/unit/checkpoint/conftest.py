@@ -1,0 +1,1 @@
+from tests.support.memory import memory_path  # noqa: F401

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from picochat.views.run_state import process_start, read_run_state
+
+
+def write_status(root: Path, **fields: Any) -> None:
+    status = {"state": "running", "stage": "base", "step": 5, "steps": 10, "eta_s": 3.0, "host": platform.node(), "pid": os.getpid()}
+    (root / "status.json").write_text(json.dumps(status | {"process_started": process_start(os.getpid())} | fields))
+
+
+def test_a_living_writer_is_running(tmp_path: Path) -> None:
+    write_status(tmp_path)
+    state = read_run_state(tmp_path)
+    assert (state.state, state.stage, state.step, state.steps, state.eta_s) == ("running", "base", 5, 10, 3.0)
+
+
+def test_a_writer_that_is_gone_or_whose_number_was_given_away_has_crashed(tmp_path: Path) -> None:
+    write_status(tmp_path)
+    assert read_run_state(tmp_path, started=lambda pid: None).state == "crashed"
+    write_status(tmp_path, process_started=1)
+    state = read_run_state(tmp_path)
+    assert (state.state, state.eta_s) == ("crashed", None)
+
+
+def test_a_writer_on_another_host_is_believed(tmp_path: Path) -> None:
+    write_status(tmp_path, host="elsewhere")
+    assert read_run_state(tmp_path, started=lambda pid: None).state == "running"
+
+
+def test_a_finished_run_needs_no_process(tmp_path: Path) -> None:
+    write_status(tmp_path, state="finished", pid=None)
+    (tmp_path / "gate.json").write_text(json.dumps({"verdict": "warn", "profile": "research"}))
+    state = read_run_state(tmp_path, started=lambda pid: None)
+    assert (state.state, state.verdict, state.profile) == ("finished", "warn", "research")
+
+
+def test_missing_and_torn_files_are_unknown_not_zero(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text('{"state": "runn')
+    (tmp_path / "events.jsonl").write_text('{"kind": "step", "t": "now", "stage": "sft"}\n{"kind": "st')
+    state = read_run_state(tmp_path)
+    assert (state.state, state.step, state.tokens_per_s, state.verdict) == ("unknown", None, None, None)
+    assert (state.stage, state.last_event) == ("sft", "step now")
+
+
+def test_process_start_of_nobody_is_none() -> None:
+    assert process_start(os.getpid()) == process_start(os.getpid())
+    assert process_start(2**22 + 1) is None
