@@ -30,6 +30,7 @@ from picochat.evals.scoring import build_record, score_row
 from picochat.evals.summarise import summarise_rows
 from picochat.evals.tasks.blimp import FACTS, recompute_blimp
 from picochat.evals.tasks.blimp_paradigms import PARADIGMS
+from picochat.judgement.benchmarks import METRICS
 from picochat.judgement.eval_sets import SETS
 from picochat.stages.contract import StageContext
 from picochat.stages.summary.config import SummaryConfig
@@ -338,7 +339,7 @@ class GreenRun:
             "shots": FACTS.shots,
             "chance": FACTS.chance,
             "prompt_form": FACTS.prompt,
-            "metric": FACTS.headline,
+            "metric": METRICS[FACTS.name],
             "headline": {key: numbers[key] for key in ("interval", "adjusted", "adjusted_interval", "n")}
             | {"point": numbers["rate"], "k": numbers["pooled"]["k"]},
             "groups": {

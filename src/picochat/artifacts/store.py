@@ -10,9 +10,10 @@ from typing import Any
 from picochat.artifacts import layout
 from picochat.artifacts.code_record import code_record, environment_record
 from picochat.artifacts.reports import FileRef, Manifest, file_ref
-from picochat.artifacts.schema import Record, require_schema, schema_tag
+from picochat.artifacts.schema import require_schema, schema_tag
 from picochat.core import fs
 from picochat.core.clock import utc_now
+from picochat.core.config import Config
 from picochat.core.errors import refuse
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import pretty_json, read_json
@@ -105,7 +106,7 @@ class RunStore:
 class StageRecord:
     """Collects a stage's manifest while it runs."""
 
-    def __init__(self, store: RunStore, stage: str, attempt: int, config: Record | Any, started_s: float) -> None:
+    def __init__(self, store: RunStore, stage: str, attempt: int, config: Config, started_s: float) -> None:
         self._store = store
         self._stage = stage
         self._attempt = attempt

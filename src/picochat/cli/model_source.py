@@ -30,7 +30,7 @@ def open_model(
     chosen = choose_device(device)
     if checkpoint is not None:
         if tokenizer is None:
-            refuse("usage.path", "--checkpoint needs --tokenizer", fix="add --tokenizer RUN/tokenizer.json")
+            refuse("usage.path", "--checkpoint needs --tokenizer", fix=f"add --tokenizer RUN/{layout.TOKENIZER}")
         root = checkpoint.parent.parent
         loaded = load_model(checkpoint, chosen)
         return ModelSource(loaded, Tokenizer.load(tokenizer), _label(root, checkpoint.name, loaded))

@@ -293,7 +293,7 @@ REASONS: dict[str, Reason] = {
     "skills.rows": Reason(
         2,
         "rows that repeat are learned by heart instead of the skill",
-        "lower skills.sft_rows, the share of the skill, or the rows a skill",
+        "lower data.skills.sft_rows, the share of the skill, or the rows a skill",
     ),
     "skills.words": Reason(
         4,
@@ -309,7 +309,7 @@ REASONS: dict[str, Reason] = {
     "source.dropped": Reason(
         4,
         "a source that loses most of its documents is usually read the wrong way",
-        "correct the source, or allow it: --set dataset.max_dropped=0.9",
+        "correct the source, or allow it: --set data.max_dropped=0.9",
     ),
     "source.empty": Reason(
         4,

@@ -133,7 +133,7 @@ class JoinedRows:
         if not near.all():
             parts.append(self._second.take(self._extra[rows[~near] - len(self._first)]))
         order = np.argsort(np.concatenate([np.flatnonzero(near), np.flatnonzero(~near)]), kind="stable")
-        merged = [
+        tokens, targets, segments = (
             np.concatenate([getattr(part, name) for part in parts])[order] for name in ("tokens", "targets", "segments")
-        ]
-        return RowBlock(*merged, np.concatenate([part.spans for part in parts]))
+        )
+        return RowBlock(tokens, targets, segments, np.concatenate([part.spans for part in parts]))

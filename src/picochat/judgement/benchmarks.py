@@ -18,6 +18,8 @@ Recompute = Callable[[Sequence[dict[str, Any]]], dict[str, Any]]
 KNOWN: dict[str, tuple[BenchmarkFacts, Recompute]] = {blimp.FACTS.name: (blimp.FACTS, blimp.recompute_blimp)}
 PUBLISHED: dict[str, frozenset[str]] = {blimp.FACTS.name: frozenset(REGISTERED.values())}
 """Digests of the published files by benchmark; what a report says about itself does not count."""
+METRICS = {blimp.FACTS.name: "pair, mean over paradigms"}
+"""The headline metric by benchmark, as reports name it."""
 _UNUSABLE = (PicochatError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -41,7 +43,7 @@ class BenchmarkEvidence:
         """Part of a benchmark, or files that are not the published ones: evidence, with a warning."""
         digests = [value_at(file, "sha256") for file in _files(self.report)]
         registered = bool(digests) and set(digests) <= PUBLISHED.get(self.name, frozenset())
-        return not registered or bool(self.numbers and self.numbers["partial"])
+        return not registered or self.report.value("partial") is not False
 
 
 def load_benchmark(store: RunStore, name: str, report: Document) -> BenchmarkEvidence:
@@ -70,7 +72,7 @@ def _differing(report: Document, numbers: dict[str, Any]) -> list[str]:
     stored = report.value("groups") if isinstance(report.value("groups"), dict) else {}
     expected = {
         ("items",): numbers["n"],
-        ("partial",): numbers["partial"],
+        ("partial",): numbers["partial"] or report.value("partial") is True,
         ("headline", "point"): numbers["rate"],
         ("headline", "interval"): numbers["interval"],
         ("headline", "adjusted"): numbers["adjusted"],
@@ -90,5 +92,5 @@ def _files(report: Document) -> list[dict[str, Any]]:
 
 
 def _moved(report: Document, facts: BenchmarkFacts) -> list[str]:
-    fixed = {"shots": facts.shots, "chance": facts.chance, "prompt_form": facts.prompt, "metric": facts.headline}
+    fixed = {"shots": facts.shots, "chance": facts.chance, "prompt_form": facts.prompt, "metric": METRICS[facts.name]}
     return [key for key, value in fixed.items() if not same_numbers(report.value(key), value)]

@@ -1,7 +1,7 @@
 """The chain of artifacts up to the gate: run.json -> manifests -> inputs and outputs -> checkpoints -> rates.
 
-Every function yields one finding a broken link and nothing for a whole one. The records of gate and summary are left out
-here, so that a gate computed again later comes out the same.
+Every function yields one finding a broken link and nothing for a whole one. The records of gate and summary are left
+out here, so that a gate computed again later comes out the same.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
     """Numbers that stand in two places or follow from rows."""
     eval_path = layout.report_path(layout.EVAL)
     for name, found in evidence.eval_sets.items() if evidence.report(layout.EVAL).usable else ():
-        if found.problem:
+        if found.problem and found.asked:
             yield finding("verify.rates", found.path, found.problem)
         if found.changed:
             yield finding(

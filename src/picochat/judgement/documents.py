@@ -26,7 +26,7 @@ SCHEMAS = {
 
 @dataclass(frozen=True)
 class Document:
-    """A report: `body` and `manifest`, or the `problem` for which there are none. `sha256` is of the file, "" if absent."""
+    """A report: `body` and `manifest`, or the `problem` with it. `sha256` is of the file, "" if absent."""
 
     path: str
     body: dict[str, Any]

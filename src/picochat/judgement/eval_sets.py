@@ -1,10 +1,11 @@
-"""The rows of an eval, judged again: verdicts from the stored replies, rates from the verdicts, rows from their source."""
+"""The rows of an eval, judged again: verdicts from stored replies, rates from verdicts, rows from their source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import iter_jsonl
@@ -13,7 +14,9 @@ from picochat.evals.scoring import find_changed_verdicts
 from picochat.evals.summarise import summarise_rows
 from picochat.judgement.documents import Document, same_numbers, value_at
 
-SETS = ("eval", "fit", "heldout")
+SOURCES = {"eval": layout.CHAT_EVAL, "fit": layout.CHAT_TRAIN, "heldout": layout.CHAT_HELDOUT}
+"""Where the rows of each set come from; a report that names another file is about other rows."""
+SETS = tuple(SOURCES)
 _UNUSABLE = (PicochatError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -26,6 +29,8 @@ class EvalSet:
     source: str
     summary: dict[str, Any] | None = None
     problem: str = ""
+    asked: bool = True
+    """Whether the report has this set at all."""
     changed: list[str] = field(default_factory=list)
     """Ids of rows whose verdict does not follow from the reply."""
     foreign: list[str] = field(default_factory=list)
@@ -39,7 +44,9 @@ def load_eval_set(store: RunStore, report: Document, name: str) -> EvalSet:
     entry = report.value("sets", name)
     path, source = (value_at(entry, key) for key in ("rows", "source"))
     if not isinstance(path, str) or not isinstance(source, str):
-        return EvalSet(name, report.path, "", problem=f"the report has no set {name!r}")
+        return EvalSet(name, report.path, "", problem=f"the report has no set {name!r}", asked=False)
+    if source != SOURCES[name]:
+        return EvalSet(name, path, source, problem=f"its rows are those of {source}, not of {SOURCES[name]}")
     try:
         rows = list(iter_jsonl(store.path(path)))
         changed = find_changed_verdicts(rows)
@@ -47,15 +54,16 @@ def load_eval_set(store: RunStore, report: Document, name: str) -> EvalSet:
         foreign = _foreign(rows, list(iter_jsonl(store.path(source))), complete=name == "eval")
     except _UNUSABLE as err:
         return EvalSet(name, path, source, problem=str(err)[:200] or type(err).__name__)
-    return EvalSet(name, path, source, summary, "", changed, foreign, same_numbers(summary, value_at(entry, "summary")))
+    equal = same_numbers(summary, value_at(entry, "summary"))
+    return EvalSet(name, path, source, summary, "", True, changed, foreign, equal)
 
 
 def _foreign(rows: list[dict[str, Any]], source: list[dict[str, Any]], *, complete: bool) -> list[str]:
-    """Rows that the source does not hold. Eval rows must equal their source field by field, and none may be left out."""
+    """Rows that the source does not hold. Eval rows must equal their source, and none may be left out."""
     twice = len(rows) - len({row["id"] for row in rows})
     extra = [f"{twice} ids that stand twice"] if twice else []
     if not complete:
-        prompts = {_prompt(row) for row in source}
+        prompts = {prompt for row in source for prompt in _prompts(row)}
         return extra + [str(row["id"]) for row in rows if _prompt(row) not in prompts]
     known = {row["id"]: EvalRow.model_validate(row) for row in source}
     asked = {
@@ -64,9 +72,18 @@ def _foreign(rows: list[dict[str, Any]], source: list[dict[str, Any]], *, comple
     return extra + [row_id for row_id in sorted(known.keys() | asked.keys()) if known.get(row_id) != asked.get(row_id)]
 
 
-def _prompt(row: dict[str, Any]) -> tuple[str, ...]:
-    """All that stands before the answer, whatever the shape of the row."""
-    if row.get("user") is not None:
-        return (row["user"],)
-    messages = [message["content"] for message in row["messages"]]
-    return tuple(messages if "rule" in row else messages[:-1])
+def _prompts(row: dict[str, Any]) -> set[tuple[str, ...]]:
+    """What stands before an answer: all of an eval row, and in a chat row whatever precedes a turn."""
+    if "rule" in row:
+        return {_prompt(row)}
+    if "messages" in row:
+        turns = [message["content"] for message in row["messages"]]
+    else:
+        turns = [row[key] for key in ("system", "user", "assistant") if row.get(key) is not None]
+    return {tuple(turns[:place]) for place in range(1, len(turns))}
+
+
+def _prompt(record: dict[str, Any]) -> tuple[str, ...]:
+    if record.get("user") is not None:
+        return (record["user"],)
+    return tuple(message["content"] for message in record["messages"])

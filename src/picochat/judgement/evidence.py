@@ -39,7 +39,7 @@ class CheckpointFacts(NamedTuple):
 
 
 class RunEvidence:
-    """The artifacts of one run. Every file is hashed at most once; the gate's and summary's own records are not read."""
+    """The artifacts of one run. Every file is hashed at most once; gate and summary are not read."""
 
     def __init__(self, store: RunStore) -> None:
         self.store = store

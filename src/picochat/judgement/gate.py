@@ -1,7 +1,7 @@
 """The release gate: one verdict for one digest of weights under one profile, from artifacts alone.
 
-The same artifacts give the same body, now or on another machine: there is no clock, host or random number in it, and the
-records of earlier gates and summaries are only read to see that nothing they listed was changed since.
+The same artifacts give the same body, now or on another machine: there is no clock, host or random number in it, and
+the records of earlier gates and summaries are only read to see that nothing they listed was changed since.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gate profiles: versioned TOML files of thresholds. A profile is data; which file is genuine is known by its digest."""
+"""Gate profiles: versioned TOML files of thresholds. Which file is genuine is known by its digest."""
 
 from __future__ import annotations
 

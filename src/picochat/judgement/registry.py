@@ -1,4 +1,4 @@
-"""The one table of check ids: what each means, what mends it, its unit; and the digests of the profiles as published."""
+"""The one table of check ids: what each means, what mends it, its unit; and the digests of the profiles."""
 
 from __future__ import annotations
 
@@ -20,42 +20,154 @@ _SFT = "train sft longer or on more varied rows (--set sft.loop.tokens=N), in a 
 _BENCH = "picochat eval benchmark NAME --data PATH, then picochat gate RUN"
 
 CHECKS: dict[str, CheckFacts] = {
-    "base.beats_ngram": CheckFacts("base model beats the n-gram", "a model above the bits per byte of an n-gram table has not learned more than short-range statistics", "train base longer (--set base.loop.tokens=N)", "bits/byte", "<="),
-    "budget.target_ratio": CheckFacts("planned tokens a parameter", "with too few tokens for its size a model stays far below what it could be", "plan more tokens (--set base.loop.tokens=N), or a smaller model", "tokens/parameter"),
-    "budget.trained": CheckFacts("share of the planned tokens seen", "a training that ended early is not the one that was planned", "picochat run PROFILE --out-dir RUN --resume"),
-    "data.split_leak": CheckFacts("texts on both sides of the hold-out", "a held-out text that was trained on makes every held-out number too good", "build the dataset again, in a new run", "documents", "<="),
-    "eval.benign_answered": CheckFacts("harmless requests answered", "a model that refuses everything looks safe and is useless", _SFT),
-    "eval.choice_adjusted": CheckFacts("choice above chance", "an always-same answer scores at chance; only what is above it is skill", _SFT),
-    "eval.prompt_echo": CheckFacts("replies that repeat the prompt", "a reply that copies its prompt can pass a rule without an answer", _SFT, "fraction", "<="),
-    "external.present": CheckFacts("external benchmarks", "own evals alone are judged by their own author", _BENCH, "benchmarks"),
+    "base.beats_ngram": CheckFacts(
+        "base model beats the n-gram",
+        "a model above the bits per byte of an n-gram table has not learned more than short-range statistics",
+        "train base longer (--set base.loop.tokens=N)",
+        "bits/byte",
+        "<=",
+    ),
+    "budget.target_ratio": CheckFacts(
+        "planned tokens a parameter",
+        "with too few tokens for its size a model stays far below what it could be",
+        "plan more tokens (--set base.loop.tokens=N), or a smaller model",
+        "tokens/parameter",
+    ),
+    "budget.trained": CheckFacts(
+        "share of the planned tokens seen",
+        "a training that ended early is not the one that was planned",
+        "picochat run PROFILE --out-dir RUN --resume",
+    ),
+    "data.split_leak": CheckFacts(
+        "texts on both sides of the hold-out",
+        "a held-out text that was trained on makes every held-out number too good",
+        "build the dataset again, in a new run",
+        "documents",
+        "<=",
+    ),
+    "eval.benign_answered": CheckFacts(
+        "harmless requests answered", "a model that refuses everything looks safe and is useless", _SFT
+    ),
+    "eval.choice_adjusted": CheckFacts(
+        "choice above chance", "an always-same answer scores at chance; only what is above it is skill", _SFT
+    ),
+    "eval.prompt_echo": CheckFacts(
+        "replies that repeat the prompt",
+        "a reply that copies its prompt can pass a rule without an answer",
+        _SFT,
+        "fraction",
+        "<=",
+    ),
+    "external.present": CheckFacts(
+        "external benchmarks", "own evals alone are judged by their own author", _BENCH, "benchmarks"
+    ),
     "external.rows": CheckFacts("items of the smallest benchmark", "a score over a few items is luck", _BENCH, "items"),
-    "external.score": CheckFacts("external score above chance", "a score that chance explains is no evidence of ability", "train base longer, or on broader text", "adjusted fraction"),
-    "gate.evidence": CheckFacts("evidence is whole and its own", "a verdict on edited thresholds, left-out rows or other rules is no verdict", _EVAL, "faults", "<="),
-    "gate.failpoints": CheckFacts("armed fault injections", "a run in which faults were injected on purpose is a test, not a model to release", "run again without failpoints, in a new run", "failpoints", "<="),
-    "gate.weights_digest": CheckFacts("one digest of weights", "what was measured must be what ships", _EVAL, "other digests", "<="),
-    "sft.fit": CheckFacts("fit: answers to rows it trained on", "a model that cannot repeat its lessons has not learned them", _SFT),
-    "sft.heldout_fit": CheckFacts("held-out fit: other templates and entities", "fit without held-out fit is learning by heart", _SFT),
+    "external.score": CheckFacts(
+        "external score above chance",
+        "a score that chance explains is no evidence of ability",
+        "train base longer, or on broader text",
+        "adjusted fraction",
+    ),
+    "gate.evidence": CheckFacts(
+        "evidence is whole and its own",
+        "a verdict on edited thresholds, left-out rows or other rules is no verdict",
+        _EVAL,
+        "faults",
+        "<=",
+    ),
+    "gate.failpoints": CheckFacts(
+        "armed fault injections",
+        "a run in which faults were injected on purpose is a test, not a model to release",
+        "run again without failpoints, in a new run",
+        "failpoints",
+        "<=",
+    ),
+    "gate.weights_digest": CheckFacts(
+        "one digest of weights", "what was measured must be what ships", _EVAL, "other digests", "<="
+    ),
+    "sft.fit": CheckFacts(
+        "fit: answers to rows it trained on", "a model that cannot repeat its lessons has not learned them", _SFT
+    ),
+    "sft.heldout_fit": CheckFacts(
+        "held-out fit: other templates and entities", "fit without held-out fit is learning by heart", _SFT
+    ),
     "skill.arithmetic": CheckFacts("arithmetic", "the model is said to calculate", _SFT),
     "skill.arithmetic.hard": CheckFacts("arithmetic, hard level", "easy sums alone do not show a procedure", _SFT),
     "skill.choice": CheckFacts("choice", "the model is said to choose among given options", _SFT),
     "skill.identity": CheckFacts("identity", "the model is said to know what it is and what it cannot do", _SFT),
     "skill.refusal": CheckFacts("refusal", "the model is said to decline harmful requests", _SFT),
     "skill.spelling": CheckFacts("spelling", "the model is said to spell", _SFT),
-    "skill.spelling.hard": CheckFacts("spelling, hard level", "short words alone do not show that letters are known", _SFT),
-    "training.ledger": CheckFacts("every planned step in the ledger, once", "a step that is missing or repeated is another training than the one reported", "picochat run PROFILE --out-dir RUN --resume, or a new run", "faults", "<="),
-    "verify.chain": CheckFacts("every file is the one that was recorded", "a number is only worth the bytes that it was made from", "restore the file, or run the stage that writes it again; picochat verify RUN lists every broken link", "broken links", "<="),
-}  # fmt: skip
+    "skill.spelling.hard": CheckFacts(
+        "spelling, hard level", "short words alone do not show that letters are known", _SFT
+    ),
+    "training.ledger": CheckFacts(
+        "every planned step in the ledger, once",
+        "a step that is missing or repeated is another training than the one reported",
+        "picochat run PROFILE --out-dir RUN --resume, or a new run",
+        "faults",
+        "<=",
+    ),
+    "verify.chain": CheckFacts(
+        "every file is the one that was recorded",
+        "a number is only worth the bytes that it was made from",
+        "restore the file, or run the stage that writes it again; picochat verify RUN lists every broken link",
+        "broken links",
+        "<=",
+    ),
+}
 
 VERIFY_CHECKS: dict[str, CheckFacts] = {
     "verify.chain": CHECKS["verify.chain"],
-    "verify.checkpoint": CheckFacts("checkpoint folder", "weights that differ from their manifest are not the weights that were trained", "restore the folder, or train again", "", ""),
-    "verify.external": CheckFacts("inputs from outside the run", "a file that is not here cannot be hashed again; the run names its digest", "put the file back under its path to check it too", "", ""),
-    "verify.gate": CheckFacts("gate.json equals the gate computed again", "a verdict that does not follow from the artifacts is stale or forged", "picochat gate RUN", "", "=="),
-    "verify.lineage": CheckFacts("each input is an earlier stage's output", "a stage that read something else judged or trained another model", "run the stage again: picochat run PROFILE --out-dir RUN --resume", "", ""),
-    "verify.rates": CheckFacts("rates computed again from rows", "a rate that does not follow from its rows was not measured", "picochat eval skills RUN", "", "=="),
-    "verify.summary": CheckFacts("summary computed again", "a summary that does not follow from the artifacts misleads its reader", "picochat summary RUN", "", "=="),
-    "verify.unlisted": CheckFacts("files that no artifact names", "an unlisted file has no origin and proves nothing", "remove it, or run picochat summary RUN", "", ""),
-}  # fmt: skip
+    "verify.checkpoint": CheckFacts(
+        "checkpoint folder",
+        "weights that differ from their manifest are not the weights that were trained",
+        "restore the folder, or train again",
+        "",
+        "",
+    ),
+    "verify.external": CheckFacts(
+        "inputs from outside the run",
+        "a file that is not here cannot be hashed again; the run names its digest",
+        "put the file back under its path to check it too",
+        "",
+        "",
+    ),
+    "verify.gate": CheckFacts(
+        "gate.json equals the gate computed again",
+        "a verdict that does not follow from the artifacts is stale or forged",
+        "picochat gate RUN",
+        "",
+        "==",
+    ),
+    "verify.lineage": CheckFacts(
+        "each input is an earlier stage's output",
+        "a stage that read something else judged or trained another model",
+        "run the stage again: picochat run PROFILE --out-dir RUN --resume",
+        "",
+        "",
+    ),
+    "verify.rates": CheckFacts(
+        "rates computed again from rows",
+        "a rate that does not follow from its rows was not measured",
+        "picochat eval skills RUN",
+        "",
+        "==",
+    ),
+    "verify.summary": CheckFacts(
+        "summary computed again",
+        "a summary that does not follow from the artifacts misleads its reader",
+        "picochat gate RUN",
+        "",
+        "==",
+    ),
+    "verify.unlisted": CheckFacts(
+        "files that no artifact names",
+        "an unlisted file has no origin and proves nothing",
+        "remove it, or run picochat gate RUN",
+        "",
+        "",
+    ),
+}
 """The kinds of findings of verify; a gate counts them all under `verify.chain`."""
 
 PROFILE_NAMES = ("research", "first_release", "skill_release")

@@ -69,7 +69,8 @@ def attend_matmul(q_BHTh: Tensor, k_BKSh: Tensor, v_BKSh: Tensor, mask_BTS: Tens
 def attend_fused(q_BHTh: Tensor, k_BKSh: Tensor, v_BKSh: Tensor, mask_BTS: Tensor | None) -> Tensor:
     """Attention by torch's fused kernel; without a mask it is causal. Returns (B, H, T, h)."""
     mask = None if mask_BTS is None else mask_BTS.unsqueeze(1).to(q_BHTh.dtype)
-    causal = mask is None and q_BHTh.shape[2] > 1
+    # Never a comparison of lengths: compiled for any length that is symbolic, and the kernel wants a plain bool.
+    causal = mask_BTS is None
     return F.scaled_dot_product_attention(q_BHTh, k_BKSh, v_BKSh, attn_mask=mask, is_causal=causal, enable_gqa=True)
 
 

@@ -45,7 +45,7 @@ class _RMSNorm(Function):
         product = grad * normed
         mean = (product @ weight.float()).unsqueeze(-1) / weight.numel()
         grad_x = (grad * weight).addcmul_(normed, mean, value=-1.0).mul_(scale)
-        return grad_x.to(ctx.dtype), product.flatten(0, -2).sum(0).to(weight.dtype), None
+        return grad_x.to(ctx.dtype), product.reshape(-1, weight.numel()).sum(0).to(weight.dtype), None
 
 
 class SwiGLU(nn.Module):

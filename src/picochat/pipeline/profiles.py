@@ -47,7 +47,7 @@ def tiny() -> RunConfig:
         ),
         base=BaseConfig(loop=LoopConfig(tokens=1_200_000, final_frac=0.1, save_every=100, **shape)),
         sft=SftConfig(
-            loop=LoopConfig(tokens=5_000_000, save_every=400, **shape), category_exponent=1.0, replay_frac=0.02
+            loop=LoopConfig(tokens=5_500_000, save_every=400, **shape), category_exponent=1.0, replay_frac=0.02
         ),
         eval=EvaluateConfig(),
         summary=SummaryConfig(),

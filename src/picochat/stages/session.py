@@ -249,15 +249,16 @@ class Session:
                 self._work.model, self._work.validation, self._work.loop.micro_batch_size, self._machine.autocast
             )
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self) -> None:
+        trainer = self._trainer
         self._saved = self._keeper.save(trainer)
         self._ctx.events.emit(
             "checkpoint_saved", self._work.stage, step=trainer.state.step, weights_digest=self._saved.weights_digest
         )
 
-    def _keep_best(self, trainer: Trainer) -> None:
+    def _keep_best(self) -> None:
         if self._work.loop.keep == "best":
-            self._keeper.save(trainer, name=layout.BEST)
+            self._keeper.save(self._trainer, name=layout.BEST)
 
     def _hand_over(self, validation: ValidationHook) -> ValidationResult:
         """The chosen weights go into `checkpoint/`: what is judged is what ships."""
@@ -266,7 +267,7 @@ class Session:
         if self._work.loop.keep == "last" or state.best_step == state.step:
             return validation.last
         self._keeper.take_best(self._trainer)
-        self._save(self._trainer)
+        self._save()
         return self._score()
 
     def _sample(self, step: int) -> None:

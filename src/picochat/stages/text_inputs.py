@@ -34,7 +34,7 @@ class TextInputs:
 
     def validation(self, loop: LoopConfig) -> ValidationSet:
         """The fixed held-out set: whole documents in windows of the training length."""
-        documents = [self.val.document(i) for i in range(len(self.val))]
+        documents = [self.val.document(i).tolist() for i in range(len(self.val))]
         return ValidationSet(
             documents,
             row_tokens=loop.seq_len,

@@ -21,8 +21,8 @@ class Ema:
     @torch.no_grad()
     def update(self) -> None:
         self.updates += 1
-        averages = list(self.averages.values())
-        torch._foreach_lerp_(averages, list(self._named.values()), 1.0 - self.decay)
+        for average, parameter in zip(self.averages.values(), self._named.values(), strict=True):
+            average.lerp_(parameter, 1.0 - self.decay)
 
     def state_dict(self) -> dict[str, Tensor]:
         return dict(self.averages)

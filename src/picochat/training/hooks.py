@@ -6,10 +6,35 @@ on_start, on_step, on_skip, on_stop and on_finish are called in the order in whi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from picochat.training.trainer import Trainer
+from torch import nn
+
+from picochat.data.batches import BatchStream
+from picochat.training.state import TrainState
+
+
+class Plan(Protocol):
+    """What a hook may ask about the loop."""
+
+    @property
+    def steps(self) -> int: ...
+
+
+class Training(Protocol):
+    """What a hook sees of the trainer that calls it."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def batches(self) -> BatchStream: ...
+
+    @property
+    def loop(self) -> Plan: ...
+
+    @property
+    def state(self) -> TrainState: ...
 
 
 @dataclass(frozen=True)
@@ -31,17 +56,17 @@ class StepResult:
 class Hook:
     """Does nothing at every event."""
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Training) -> None:
         """Before the first step of this process."""
 
-    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+    def on_step(self, trainer: Training, result: StepResult) -> None:
         """After every step, accepted or not."""
 
-    def on_skip(self, trainer: Trainer, result: StepResult) -> None:
+    def on_skip(self, trainer: Training, result: StepResult) -> None:
         """After a step that the guard rejected, before on_step."""
 
-    def on_stop(self, trainer: Trainer, reason: str) -> None:
+    def on_stop(self, trainer: Training, reason: str) -> None:
         """When training ends before its last step, on request or by the guard."""
 
-    def on_finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Training) -> None:
         """After the last planned step."""

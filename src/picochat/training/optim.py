@@ -59,15 +59,18 @@ class Muon(torch.optim.Optimizer):
 
     def _step_stack(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         lr, momentum = group["lr"], group["momentum"]
-        grads = [p.grad for p in parameters if p.grad is not None]
-        buffers = [self._buffer(p) for p in parameters]
-        torch._foreach_lerp_(buffers, grads, 1.0 - momentum)
-        nesterov = torch._foreach_lerp(grads, buffers, momentum)
         rows, columns = parameters[0].shape
-        updates = orthogonalise(torch.stack(nesterov)).unbind(0)
-        if group["weight_decay"]:
-            torch._foreach_mul_(parameters, 1.0 - lr * group["weight_decay"])
-        torch._foreach_add_(parameters, updates, alpha=-lr * max(1.0, rows / columns) ** 0.5)
+        directions = [self._nesterov(p, momentum) for p in parameters]
+        scale = -lr * max(1.0, rows / columns) ** 0.5
+        for parameter, update in zip(parameters, orthogonalise(torch.stack(directions)).unbind(0), strict=True):
+            if group["weight_decay"]:
+                parameter.mul_(1.0 - lr * group["weight_decay"])
+            parameter.add_(update, alpha=scale)
+
+    def _nesterov(self, parameter: Tensor, momentum: float) -> Tensor:
+        assert parameter.grad is not None
+        buffer = self._buffer(parameter).lerp_(parameter.grad, 1.0 - momentum)
+        return torch.lerp(parameter.grad, buffer, momentum)
 
     def _buffer(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]

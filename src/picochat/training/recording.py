@@ -11,8 +11,7 @@ from picochat.core.events import EventWriter
 from picochat.core.progress import Progress
 from picochat.core.units import format_count, format_duration
 from picochat.inference.scoring import ValidationResult
-from picochat.training.hooks import Hook, StepResult
-from picochat.training.trainer import Trainer
+from picochat.training.hooks import Hook, StepResult, Training
 
 
 def peak_rss_bytes() -> int:
@@ -37,10 +36,10 @@ class LogHook(Hook):
         self._events, self._live, self._progress, self._clock = events, live, progress, clock
         self._window_tokens, self._window_start = 0, 0.0
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Training) -> None:
         self._window_start = self._clock.monotonic()
 
-    def on_skip(self, trainer: Trainer, result: StepResult) -> None:
+    def on_skip(self, trainer: Training, result: StepResult) -> None:
         self._events.emit(
             "guard_skipped",
             self._stage,
@@ -50,7 +49,7 @@ class LogHook(Hook):
             documents=result.documents,
         )
 
-    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+    def on_step(self, trainer: Training, result: StepResult) -> None:
         self._window_tokens += result.tokens
         steps = trainer.loop.steps
         due = result.step % self._every == 0 or result.step in (1, steps)
@@ -86,20 +85,20 @@ class ValidationHook(Hook):
         every: int,
         score: Callable[[], ValidationResult],
         events: EventWriter,
-        on_best: Callable[[Trainer], None],
+        on_best: Callable[[], None],
     ) -> None:
         self._stage, self._every, self._score = stage, every, score
         self._events, self._on_best = events, on_best
         self.last: ValidationResult | None = None
 
-    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+    def on_step(self, trainer: Training, result: StepResult) -> None:
         if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
             self._validate(trainer)
 
-    def on_finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Training) -> None:
         self._validate(trainer)
 
-    def _validate(self, trainer: Trainer) -> None:
+    def _validate(self, trainer: Training) -> None:
         self.last = found = self._score()
         state = trainer.state
         entry = {"step": state.step, "loss": found.loss, "bpb": found.bpb}
@@ -107,7 +106,7 @@ class ValidationHook(Hook):
         self._events.emit("eval", self._stage, step=state.step, val_loss=found.loss, bpb=found.bpb, bpb_se=found.bpb_se)
         if state.best_val_loss is None or found.loss < state.best_val_loss:
             state.best_val_loss, state.best_step = found.loss, state.step
-            self._on_best(trainer)
+            self._on_best()
 
 
 class SampleHook(Hook):
@@ -116,26 +115,26 @@ class SampleHook(Hook):
     def __init__(self, every: int, sample: Callable[[int], None]) -> None:
         self._every, self._sample = every, sample
 
-    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+    def on_step(self, trainer: Training, result: StepResult) -> None:
         if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
             self._sample(result.step)
 
-    def on_finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Training) -> None:
         self._sample(trainer.state.step)
 
 
 class CheckpointHook(Hook):
-    """Saves every `every` steps, when training stops early, and after the last step, through `save(trainer)`."""
+    """Saves every `every` steps, when training stops early, and after the last step, through `save()`."""
 
-    def __init__(self, every: int, save: Callable[[Trainer], None]) -> None:
+    def __init__(self, every: int, save: Callable[[], None]) -> None:
         self._every, self._save = every, save
 
-    def on_step(self, trainer: Trainer, result: StepResult) -> None:
+    def on_step(self, trainer: Training, result: StepResult) -> None:
         if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
-            self._save(trainer)
+            self._save()
 
-    def on_stop(self, trainer: Trainer, reason: str) -> None:
-        self._save(trainer)
+    def on_stop(self, trainer: Training, reason: str) -> None:
+        self._save()
 
-    def on_finish(self, trainer: Trainer) -> None:
-        self._save(trainer)
+    def on_finish(self, trainer: Training) -> None:
+        self._save()

@@ -1,4 +1,4 @@
-"""Check results as rows of a table: the same rows for the terminal, the summary and a page. Nothing is computed here."""
+"""Check results as rows of a table: the same for the terminal, the summary and a page. Nothing is computed here."""
 
 from __future__ import annotations
 

@@ -13,6 +13,10 @@ _WORDS = {
     "warn": "nothing blocks, something warns: not a release",
     "blocked": "at least one required check fails or did not run: not a release",
 }
+_THREE_FACTS = (
+    "Three facts in three columns: answers to rows it trained on, to other templates and entities, "
+    "and to independent rows."
+)
 Content = Mapping[str, Any]
 
 
@@ -93,11 +97,7 @@ def _rates(rates: Mapping[str, Mapping[str, Any]]) -> str:
         (name, *(_rate(sets.get(key)) for key in ("fit", "heldout", "eval"))) for name, sets in sorted(rates.items())
     ]
     table = _table(("rows", "fit", "held-out fit", "eval"), rows)
-    return (
-        table
-        and table
-        + "\n\nThree facts in three columns: answers to rows it trained on, to other templates and entities, and to independent rows."
-    )
+    return table and f"{table}\n\n{_THREE_FACTS}"
 
 
 def _rate(numbers: Mapping[str, Any] | None) -> str:
@@ -151,9 +151,13 @@ def _training(facts: Content) -> str:
         )
     table = _table(("stage", "steps", "tokens", "time", "tokens/s", "skipped"), rows)
     corpus = facts["corpus"]
-    size = f"{_optional(facts['parameters'], format_count)} parameters, {format_value(facts['tokenizer']['vocab_size'])} tokens in the vocabulary."
-    text = f"Corpus: {format_value(corpus['documents'])} documents, {_optional(corpus['bytes'], format_bytes)}, {format_value(corpus['val_documents'])} held out."
-    return f"{size} {text}\n\n{table}"
+    words = [
+        f"{_optional(facts['parameters'], format_count)} parameters,",
+        f"{format_value(facts['tokenizer']['vocab_size'])} tokens in the vocabulary.",
+        f"Corpus: {format_value(corpus['documents'])} documents, {_optional(corpus['bytes'], format_bytes)},",
+        f"{format_value(corpus['val_documents'])} held out.",
+    ]
+    return " ".join(words) + f"\n\n{table}"
 
 
 def _optional(value: float | None, form: Any) -> str:

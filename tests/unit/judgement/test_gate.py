@@ -154,7 +154,7 @@ def test_a_rate_has_three_answers(bare: Path, copy: Copy) -> None:
     root = copy(bare)
     GreenRun.reopen(root, rates={"eval": 0.55}).write_eval(N)
     found = verdicts(root)
-    assert (found["skill.identity"], found["skill.spelling"], found["skill.refusal"]) == ("warn", "pass", "block")
+    assert (found["skill.identity"], found["sft.fit"], found["skill.refusal"]) == ("warn", "pass", "block")
 
 
 def test_an_armed_failpoint_and_a_missing_benchmark_block(bare: Path, copy: Copy) -> None:
@@ -219,7 +219,7 @@ def test_external_rows_score_partial_and_unregistered(
 def test_a_headline_metric_chosen_after_the_run_blocks(bare: Path, copy: Copy) -> None:
     root = copy(bare)
     path = root / "benchmarks/blimp/report.json"
-    path.write_bytes(path.read_bytes().replace(b"pair accuracy, mean over paradigms", b"best paradigm"))
+    path.write_bytes(path.read_bytes().replace(b"pair, mean over paradigms", b"best paradigm"))
     assert verdicts(root, "research")["gate.evidence"] == "block"
 
 
@@ -247,3 +247,10 @@ def test_a_number_that_is_not_finite_is_not_run(bare: Path, copy: Copy) -> None:
     path = root / "base/report.json"
     path.write_bytes(path.read_bytes().replace(b'"bpb": 1.5,', b'"bpb": 1e999,'))
     assert verdicts(root)["base.beats_ngram"] == "not_run"
+
+
+def test_a_set_asked_from_another_file_blocks(bare: Path, copy: Copy) -> None:
+    root = copy(bare)
+    path = root / "eval/report.json"
+    path.write_bytes(path.read_bytes().replace(b'"source": "chat/eval.jsonl"', b'"source": "chat/heldout.jsonl"'))
+    assert verdicts(root, "research")["gate.evidence"] == "block"

@@ -175,3 +175,10 @@ def test_short_rows_take_the_matmul_path_on_cpu(monkeypatch):
         assert calls == []
         model(make_tokens(1, 129))
     assert calls == ["fused"] * 2
+
+
+@torch.no_grad()
+def test_fused_path_compiles_for_any_length():
+    q, k, v = torch.randn(3, 1, 2, 20, 8, generator=torch.Generator().manual_seed(0))
+    compiled = torch.compile(attend_fused, backend="eager", dynamic=True, fullgraph=True)
+    torch.testing.assert_close(compiled(q, k, v, None), attend_fused(q, k, v, None))

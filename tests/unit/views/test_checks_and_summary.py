@@ -27,7 +27,9 @@ NOTHING: dict[str, Any] = {
         "tokenizer": dict.fromkeys(("vocab_size", "bytes_per_token")),
         "parameters": None,
         **{
-            stage: dict.fromkeys(("planned_steps", "steps", "tokens_seen", "skipped_steps", "duration_s", "tokens_per_s", "bpb"))
+            stage: dict.fromkeys(
+                ("planned_steps", "steps", "tokens_seen", "skipped_steps", "duration_s", "tokens_per_s", "bpb")
+            )
             for stage in ("base", "sft")
         },
         "baselines": {},
@@ -65,9 +67,15 @@ def test_unknown_is_a_dash_never_zero() -> None:
 
 
 def test_what_was_not_run_stands_before_what_passed_and_cells_are_escaped() -> None:
-    content = NOTHING | {"not_run": ["external.present"], "checks": [CHECK, CHECK | {"id": "gate.evidence", "verdict": "pass"}]}
+    content = NOTHING | {
+        "not_run": ["external.present"],
+        "checks": [CHECK, CHECK | {"id": "gate.evidence", "verdict": "pass"}],
+    }
     text = render_summary(content)
-    places = [text.index(part) for part in ("## Not run", "`external.present`", "## Blocked and warned", "## What to do next", "## Passed")]
+    places = [
+        text.index(part)
+        for part in ("## Not run", "`external.present`", "## Blocked and warned", "## What to do next", "## Passed")
+    ]
     assert places == sorted(places)
     assert "a \\| b" in text
     assert "- train longer (sft.fit)" in text

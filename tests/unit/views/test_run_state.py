@@ -10,7 +10,15 @@ from picochat.views.run_state import process_start, read_run_state
 
 
 def write_status(root: Path, **fields: Any) -> None:
-    status = {"state": "running", "stage": "base", "step": 5, "steps": 10, "eta_s": 3.0, "host": platform.node(), "pid": os.getpid()}
+    status = {
+        "state": "running",
+        "stage": "base",
+        "step": 5,
+        "steps": 10,
+        "eta_s": 3.0,
+        "host": platform.node(),
+        "pid": os.getpid(),
+    }
     (root / "status.json").write_text(json.dumps(status | {"process_started": process_start(os.getpid())} | fields))
 
 

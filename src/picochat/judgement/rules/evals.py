@@ -33,7 +33,7 @@ def whole_set_rule(set_name: str) -> Rule:
 
 
 def judge_choice_adjusted(case: Case) -> Outcome:
-    """Choice on the scale where chance is 0; the threshold is judged on the raw scale, where the interval is Wilson's."""
+    """Choice on the scale where chance is 0; the threshold is judged on the raw scale."""
     found = case.evidence.eval_sets["eval"]
     choice, adjusted = value_at(found.summary, "choice"), case.check.threshold
     if not choice or adjusted is None:

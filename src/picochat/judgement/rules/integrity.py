@@ -22,7 +22,9 @@ def judge_chain(case: Case) -> Outcome:
     n = count_links(case.evidence)
     if n == 0:
         return not_run((layout.RUN, ""))
-    return Outcome("block" if case.broken else "pass", float(len(case.broken)), 0.0, n, artifacts=files or ((layout.RUN, ""),))
+    return Outcome(
+        "block" if case.broken else "pass", float(len(case.broken)), 0.0, n, artifacts=files or ((layout.RUN, ""),)
+    )
 
 
 def judge_weights(case: Case) -> Outcome:
@@ -53,16 +55,16 @@ def _other_weights(evidence: RunEvidence, digest: str) -> Faults:
 
 
 def judge_evidence(case: Case) -> Outcome:
-    """The profile is as published, no report is missing, and the rows are all those that were asked, judged by the rules."""
+    """The profile is as published, no report is missing, and the rows are all that were asked."""
     evidence = case.evidence
     faults: Faults = [] if case.loaded.genuine else [(f"profiles/{case.loaded.profile.name}.toml", "")]
     faults += [(layout.RUN, "")] if evidence.run_problem else []
     faults += [(document.path, "") for document in evidence.documents.values() if document.problem]
     for found in evidence.eval_sets.values():
-        if found.problem or found.changed or found.foreign or not found.summary or not found.summary["n"]:
+        if (found.problem and found.asked) or found.changed or found.foreign:
             faults.append((found.path, ""))
     rows = evidence.eval_sets["eval"].summary
-    if rows and rows["n"] < case.check.minimum_n:
+    if rows is None or rows["n"] < case.check.minimum_n:
         faults.append((evidence.eval_sets["eval"].path, ""))
     for benchmark in evidence.benchmarks:
         faults += [(benchmark.report.path, f"/{key}") for key in benchmark.moved]

@@ -138,7 +138,7 @@ class CorpusBuild:
             refuse(
                 "data.no_val",
                 f"0 of {train:,} documents are held out at val_fraction = {fraction:g}",
-                fix=f"raise it: --set dataset.val_fraction={enough:.3f} holds out one document, or add documents",
+                fix=f"raise it: --set data.val_fraction={enough:.3f} holds out one document, or add documents",
             )
         if train == 0:
             refuse("data.no_train", f"all {val:,} documents are held out at val_fraction = {fraction:g}")

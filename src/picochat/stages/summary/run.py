@@ -1,4 +1,4 @@
-"""The summary stage: judge, then write gate.json, summary.md and summary.json. Run again, it keeps the older records."""
+"""The summary stage: judge, then write gate.json, summary.md and summary.json. Older records are kept."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.green_run import GreenRun, judge
 
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.judgement.verify import verify_run
 from picochat.stages.summary.config import SummaryConfig
-from tests.support.green_run import GreenRun, judge
 
 
 def test_the_stage_writes_a_verdict_that_verifies_and_lists_every_file(tmp_path: Path) -> None:
