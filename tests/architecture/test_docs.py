@@ -43,7 +43,11 @@ def pages() -> dict[str, str]:
 
 def test_the_committed_reference_is_the_generated_one(pages: dict[str, str]):
     assert {"cli.md", "config.md", "errors.md", "checks.md", "schemas/run.json"} <= pages.keys()
-    stale = [name for name, text in pages.items() if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text() != text]
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text() != text
+    ]
     assert stale == [], f"run: {REGENERATE}"
     assert {p.name for p in (REFERENCE / "schemas").iterdir()} == {
         name.removeprefix("schemas/") for name in pages if name.startswith("schemas/")
@@ -69,7 +73,10 @@ def tracked_files() -> list[Path]:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("no git checkout: which files are tracked is not known")
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
 

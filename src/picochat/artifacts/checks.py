@@ -18,7 +18,7 @@ class Evidence(Record):
 
 
 class CheckResult(Record):
-    """One judged fact. Numbers stay numbers; `why` is the meaning for the user, `fix` the command or key that mends it."""
+    """One judged fact, in numbers; `why` is its meaning for the user, `fix` the command or key that mends it."""
 
     id: str
     verdict: Verdict

@@ -17,9 +17,20 @@ from picochat.core.errors import PicochatError, refuse
 from picochat.core.jsonio import canonical_json, parse_json
 
 ITEM_BYTES = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
-    "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
-}  # fmt: skip
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U64": 8,
+    "U32": 4,
+    "U16": 2,
+    "U8": 1,
+    "BOOL": 1,
+}
 MAX_HEADER_BYTES = 100_000_000
 _FINITE_CHUNK = 1 << 22
 # Unsigned view and exponent mask: all exponent bits set is infinity or NaN.

@@ -25,7 +25,7 @@ class ModelSource(NamedTuple):
 def open_model(
     run: str | None, stage: str, checkpoint: Path | None, tokenizer: Path | None, device: str
 ) -> ModelSource:
-    """Loads `--checkpoint` with `--tokenizer`, or the `stage` checkpoint of a run. Raises `checkpoint.*`, `artifact.*`."""
+    """Loads `--checkpoint` with `--tokenizer`, or the `stage` checkpoint of a run. Raises `checkpoint.*`."""
     set_threads(None)
     chosen = choose_device(device)
     if checkpoint is not None:

@@ -15,10 +15,19 @@ from picochat.core.redact import redact_tree
 
 KINDS = frozenset(
     {
-        "stage_started", "stage_finished", "step", "eval", "sample", "checkpoint_saved", "resumed", "guard_skipped",
-        "warning", "control_ack", "failed",
+        "stage_started",
+        "stage_finished",
+        "step",
+        "eval",
+        "sample",
+        "checkpoint_saved",
+        "resumed",
+        "guard_skipped",
+        "warning",
+        "control_ack",
+        "failed",
     }
-)  # fmt: skip
+)
 
 
 class EventWriter:

@@ -1,6 +1,6 @@
 """Named places where a test may make the process die, stop or fail.
 
-Armed once, by the command line or the distributed environment, from `NAME:ACTION[@N]`: ACTION is taken at the N-th pass.
+Armed once, by the command line or the distributed environment, from `NAME:ACTION[@N]`: ACTION is taken at pass N.
 Without an armed point a pass costs one look into an empty dict.
 """
 
@@ -14,10 +14,19 @@ import time
 from picochat.core.errors import refuse
 
 SAVE_POINTS = (
-    "ckpt.after_mkdir", "ckpt.after_file", "ckpt.before_manifest", "ckpt.after_manifest", "ckpt.after_dir_fsync",
-    "ckpt.after_exchange_1", "ckpt.after_exchange_2", "ckpt.after_rename_1", "ckpt.after_rename_2", "ckpt.after_rename_3",
-    "ckpt.before_ack", "ckpt.mid_trash",
-)  # fmt: skip
+    "ckpt.after_mkdir",
+    "ckpt.after_file",
+    "ckpt.before_manifest",
+    "ckpt.after_manifest",
+    "ckpt.after_dir_fsync",
+    "ckpt.after_exchange_1",
+    "ckpt.after_exchange_2",
+    "ckpt.after_rename_1",
+    "ckpt.after_rename_2",
+    "ckpt.after_rename_3",
+    "ckpt.before_ack",
+    "ckpt.mid_trash",
+)
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
 FILE_POINTS = ("file.before_publish",)
 POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS)

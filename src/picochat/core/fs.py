@@ -1,4 +1,4 @@
-"""Single files on disk: written beside, synced, renamed, and the folder synced. Either the old file or the new one, never half.
+"""Single files on disk: written beside, synced, renamed, the folder synced. The old file or the new one, never half.
 
 `core/publish.py` does the same for a folder of files. No other module calls fsync or replace.
 """

@@ -18,7 +18,7 @@ def canonical_json(obj: Any) -> bytes:
 
 
 def pretty_json(obj: Any) -> bytes:
-    """The form of root files: sorted keys, one key a line, a final newline. Reading and writing again changes no byte."""
+    """The form of root files: sorted keys, one a line, a final newline. Reading and writing again changes no byte."""
     return (json.dumps(obj, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 

@@ -1,7 +1,8 @@
 """The registry of reason codes: exit code, why it matters, what mends it.
 
-Exit codes: 2 usage, configuration or a path that does not exist; 3 blocked by preflight or gate; 4 an input or artifact is
-unusable; 5 device, memory, disk, launch or a lost rank; 6 stopped by the training guard; 75 stopped on request, resumable.
+Exit codes: 2 usage, configuration or a path that does not exist; 3 blocked by preflight or gate; 4 an input or
+artifact is unusable; 5 device, memory, disk, launch or a lost rank; 6 stopped by the training guard; 75 stopped on
+request, resumable.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ class Batch:
 class BatchStream:
     """Micro-batches in one global order that knows nothing of ranks.
 
-    Step s takes the samples s*G .. s*G+G-1 (G sequences a step over all ranks); a rank takes its slice, cut into micro-batches.
-    The position is the number of samples consumed, so that a resume continues with the next one.
+    Step s takes the samples s*G .. s*G+G-1 (G sequences a step over all ranks); a rank takes its slice, cut into
+    micro-batches.
+    The position is the number of samples consumed, so a resume goes on with the next.
     """
 
     def __init__(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -40,17 +41,19 @@ def encode_corpus(
 ) -> TokenDocuments:
     """Encodes the documents of one side, in corpus order, each as `bos text eos`."""
     documents = reader.indices(split)
-    chunks: list[np.ndarray] = []
-    lengths: list[int] = []
-    for first in range(0, len(documents), BATCH_DOCUMENTS):
-        texts = [reader.text(int(index)) for index in documents[first : first + BATCH_DOCUMENTS]]
-        for ids in encode_batch(texts):
-            chunks.append(_narrow(np.array([bos, *ids, eos], dtype=np.int32)))
-            lengths.append(len(ids) + 2)
-    ends = np.cumsum(lengths, dtype=np.int64)
-    starts = ends - np.array(lengths, dtype=np.int64)
+    batches = (
+        encode_batch([reader.text(int(index)) for index in documents[first : first + BATCH_DOCUMENTS]])
+        for first in range(0, len(documents), BATCH_DOCUMENTS)
+    )
+    return join_documents(chain.from_iterable(batches), documents.astype(np.int64), bos, eos)
+
+
+def join_documents(encoded: Iterable[Sequence[int]], documents: np.ndarray, bos: int, eos: int) -> TokenDocuments:
+    """One stream of the texts' ids, each between `bos` and `eos`; `documents` are their numbers."""
+    chunks = [_narrow(np.array([bos, *ids, eos], dtype=np.int32)) for ids in encoded]
+    starts = np.cumsum([0, *map(len, chunks)], dtype=np.int64)[:-1]
     tokens = np.concatenate(chunks) if chunks else np.empty(0, dtype=np.uint16)
-    return TokenDocuments(tokens, starts, documents.astype(np.int64))
+    return TokenDocuments(tokens, starts, documents)
 
 
 def _narrow(ids: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from picochat.artifacts.code_record import cpu_features
 from picochat.core.errors import refuse
 
+TOP_PAD_BYTES = 64 * 2**20
 NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
 
 
@@ -56,6 +57,7 @@ def keep_freed_pages() -> bool:
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
-    trim_threshold, mmap_max = -1, -4
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(mmap_max, 0)) and bool(libc.mallopt(trim_threshold, 2**31 - 1))
+    settings = ((mmap_max, 0), (trim_threshold, 2**31 - 1), (top_pad, TOP_PAD_BYTES))
+    return all(libc.mallopt(name, value) for name, value in settings)

@@ -30,6 +30,14 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By schema: what a stage must have read, and what it must have written. A name that ends in / is any file below."""
 
+_EXTERNAL_KINDS = {
+    "corpus": layout.CORPUS,
+    "tokenizer": layout.TOKENIZER,
+    "chat_train": layout.CHAT_TRAIN,
+    "base_checkpoint": _BASE_CHECKPOINT,
+}
+"""Inputs that may lie outside the run, by kind, and the name that they stand for."""
+
 
 def check_chain(evidence: RunEvidence) -> list[CheckResult]:
     """All broken links, in the order of the stages; an empty list is a whole chain."""
@@ -104,8 +112,10 @@ def _check_edges(document: Document, manifest: Manifest) -> Iterator[CheckResult
     )
     for side, wanted, refs in (("inputs", inputs, manifest.inputs), ("outputs", (*outputs, *rows), manifest.outputs)):
         named = [ref.path for ref in refs if not ref.external]
+        outside = {_EXTERNAL_KINDS.get(ref.kind) for ref in refs if ref.external}
         for name in wanted:
-            if not any(path == name or (name.endswith("/") and path.startswith(name)) for path in named):
+            inside = any(path == name or (name.endswith("/") and path.startswith(name)) for path in named)
+            if not inside and name not in outside:
                 yield finding("verify.lineage", document.path, f"does not name {name}", pointer=f"/manifest/{side}")
 
 

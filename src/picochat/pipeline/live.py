@@ -52,9 +52,16 @@ class StatusThread:
         self._beat += 1
         pid = os.getpid()
         status = {
-            "state": state, "host": platform.node(), "pid": pid, "process_started": process_start(pid), "attempt": self._attempt,
-            "heartbeat": self._beat, "updated_at": utc_now(), "error": error, **self._live,
-        }  # fmt: skip
+            "state": state,
+            "host": platform.node(),
+            "pid": pid,
+            "process_started": process_start(pid),
+            "attempt": self._attempt,
+            "heartbeat": self._beat,
+            "updated_at": utc_now(),
+            "error": error,
+            **self._live,
+        }
         fs.write_volatile(self._store.path(layout.STATUS), pretty_json(redact_tree(_finite(status))))
 
     def _run(self) -> None:

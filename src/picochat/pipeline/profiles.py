@@ -116,16 +116,27 @@ def h200_1b_ddp8() -> RunConfig:
         model=model,
         base=BaseConfig(
             loop=LoopConfig(
-                tokens=21_400 * 1_048_576, seq_len=2048, micro_batch_size=16, warmup_frac=0.05, eval_every=500, save_every=500,
-                checkpoint_blocks=True, loss_chunk_tokens=8192, state_digest_every=500,
+                tokens=21_400 * 1_048_576,
+                seq_len=2048,
+                micro_batch_size=16,
+                warmup_frac=0.05,
+                eval_every=500,
+                save_every=500,
+                checkpoint_blocks=True,
+                loss_chunk_tokens=8192,
+                state_digest_every=500,
             ),
             data_mode="sharded",
         ),
-        sft=SftConfig(loop=LoopConfig(tokens=200_000_000, seq_len=2048, micro_batch_size=16, lr=1e-5, checkpoint_blocks=True, save_every=200)),
+        sft=SftConfig(
+            loop=LoopConfig(
+                tokens=200_000_000, seq_len=2048, micro_batch_size=16, lr=1e-5, checkpoint_blocks=True, save_every=200
+            )
+        ),
         eval=EvaluateConfig(),
         summary=SummaryConfig(gate_profile="skill_release"),
         machine=MachineConfig(device="cuda", precision="bf16", compile="on"),
-    )  # fmt: skip
+    )
 
 
 PROFILES: dict[str, Profile] = {
@@ -158,6 +169,6 @@ def require_available(profile: Profile, config: RunConfig) -> None:
     if config.base.data_mode != "memory":
         refuse(
             "usage.unavailable",
-            f"profile {profile.name} reads its data in mode {config.base.data_mode!r}; this version reads in mode 'memory'",
+            f"profile {profile.name} reads its data in mode {config.base.data_mode!r}; this version has mode 'memory'",
             fix="add --set base.data_mode=memory when the corpus fits into memory, or use the profile tiny",
         )

@@ -1,4 +1,4 @@
-"""The factory: opens the run folder, then walks its stages in order. Torch comes in only with the stages that need it."""
+"""The factory: opens the run folder, then walks its stages in order. Torch comes in with the stages that need it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def _require_same_config(store: RunStore, resolved: Resolved) -> None:
         key = differing[0]
         refuse(
             "run.config",
-            f"{len(differing)} settings differ from {store.path(layout.RUN)}: {key} was {saved.get(key)!r}, now {now.get(key)!r}",
+            f"{len(differing)} settings differ from {store.path(layout.RUN)}: "
+            f"{key} was {saved.get(key)!r}, now {now.get(key)!r}",
         )
 
 

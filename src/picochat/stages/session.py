@@ -1,4 +1,4 @@
-"""One training of a stage, from a model and rows to a judged checkpoint. Base and SFT differ only in what they hand in."""
+"""One training of a stage, from a model and rows to a checkpoint. Base and SFT differ only in what they hand in."""
 
 from __future__ import annotations
 
@@ -225,9 +225,8 @@ class Session:
         wanted, steps_left = self._work.compile, self._recipe.steps - self._trainer.state.step
         if self._resumed:
             wanted = "on" if self._resumed.compile else "off"
-        device = self._machine.world.device
         chosen, reason = choose_compile(
-            wanted, device, steps_left, lambda: min(self._trainer.rehearse(), self._trainer.rehearse())
+            wanted, self._machine, steps_left, lambda: min(self._trainer.rehearse(), self._trainer.rehearse())
         )
         if chosen:
             compile_blocks(self._work.model)

@@ -26,26 +26,17 @@ def write_training_report(
 
 def render_training(stage: str, body: dict[str, Any]) -> str:
     """The facts of a training for a reader."""
-    training, found, machine = body["training"], body["validation"], body["machine"]
-    optim = body["recipe"]["optim"]
+    head = f"# {stage}: {format_count(body['model']['parameters'])} parameters, "
     lines = [
-        f"# {stage}: {format_count(body['model']['parameters'])} parameters, {format_count(training['tokens_seen'])} tokens",
+        head + f"{format_count(body['training']['tokens_seen'])} tokens",
         "",
-        f"{training['steps']:,} of {training['planned_steps']:,} steps of {body['recipe']['tokens_per_step']:,} tokens in "
-        f"{format_duration(training['duration_s'])} ({format_count(training['tokens_per_s'])} tokens/s), {training['epochs']:.2f} passes over "
-        f"{format_count(training['unique_tokens'])} unique tokens, {training['skipped_steps']} steps skipped by the guard.",
-        f"Loss {training['first_loss']:.3f} at the start, {training['final_loss']:.3f} at the end. Peak memory {format_bytes(body['peak_rss_bytes'])}.",
+        *_story(body),
         "",
         "| held-out measure | bits per byte |",
         "|---|---|",
-        f"| **this model** | **{found['bpb']:.3f}** (standard error {found['bpb_se']:.3f}, {found['documents']:,} documents) |",
-        *(
-            f"| {name} of the same documents | {value['bpb']:.3f} |"
-            for name, value in body.get("baselines", {}).items()
-        ),
+        *_losses(body),
         "",
-        f"Optimizer {optim['optimizer']}, peak rate {optim['lr']:.3g}; {machine['device']}, {machine['precision']} ({machine['precision_reason']}), "
-        f"{machine['threads']} threads, {machine['compile']} ({machine['compile_reason']}).",
+        *_machine(body),
         "",
         "| setting | rule |",
         "|---|---|",
@@ -55,3 +46,32 @@ def render_training(stage: str, body: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _story(body: dict[str, Any]) -> list[str]:
+    training = body["training"]
+    return [
+        f"{training['steps']:,} of {training['planned_steps']:,} steps of {body['recipe']['tokens_per_step']:,} tokens "
+        f"in {format_duration(training['duration_s'])}, {format_count(training['tokens_per_s'])} tokens/s.",
+        f"{training['epochs']:.2f} passes over {format_count(training['unique_tokens'])} unique tokens; "
+        f"{training['skipped_steps']} steps skipped by the guard.",
+        f"Loss {training['first_loss']:.3f} at the start, {training['final_loss']:.3f} at the end. "
+        f"Peak memory {format_bytes(body['peak_rss_bytes'])}.",
+    ]
+
+
+def _losses(body: dict[str, Any]) -> list[str]:
+    found, baselines = body["validation"], body.get("baselines", {})
+    spread = f"standard error {found['bpb_se']:.3f}, {found['documents']:,} documents"
+    rows = [f"| {name} of the same documents | {value['bpb']:.3f} |" for name, value in baselines.items()]
+    return [f"| **this model** | **{found['bpb']:.3f}** ({spread}) |", *rows]
+
+
+def _machine(body: dict[str, Any]) -> list[str]:
+    optim, machine = body["recipe"]["optim"], body["machine"]
+    return [
+        f"Optimizer {optim['optimizer']}, peak rate {optim['lr']:.3g}.",
+        f"Device {machine['device']}, {machine['threads']} threads.",
+        f"Precision {machine['precision']}: {machine['precision_reason']}.",
+        f"Blocks {machine['compile']}: {machine['compile_reason']}.",
+    ]

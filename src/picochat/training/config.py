@@ -1,4 +1,4 @@
-"""How a stage trains: torch-free. Values left at None are derived from parameters and tokens, and shown with their rule."""
+"""How a stage trains, torch-free. Values left at None are derived and shown with their rule."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from picochat.model.transformer import Transformer
 from picochat.training.config import MachineConfig
 
 COMPILE_COST_S = 35.0
-COMPILE_SAVING_FRAC = 0.25
+COMPILE_SAVING_FRAC = {"fp32": 0.15, "bf16": 0.40}
 """A cold regional compilation on two CPU cores, and the share of an eager step that it saves at the least."""
 
 
@@ -63,16 +63,15 @@ def build_machine(config: MachineConfig) -> Machine:
     return Machine(SoloWorld(device), precision, reason, threads, keeps_pages)
 
 
-def choose_compile(wanted: str, device: torch.device, steps_left: int, step_s: Callable[[], float]) -> tuple[bool, str]:
+def choose_compile(wanted: str, machine: Machine, steps_left: int, step_s: Callable[[], float]) -> tuple[bool, str]:
     """(whether, reason). `auto` compiles when the time it saves in the steps left is longer than what it costs."""
-    compiler = cxx_compiler()
-    if device.type == "cpu" and compiler is None:
+    if machine.world.device.type == "cpu" and cxx_compiler() is None:
         if wanted == "on":
             refuse("device.compiler", "machine.compile is on, but there is no C++ compiler (g++ or clang++)")
         return False, "no C++ compiler here: eager"
     if wanted != "auto":
         return wanted == "on", "asked for"
-    saved_s = steps_left * step_s() * COMPILE_SAVING_FRAC
+    saved_s = steps_left * step_s() * COMPILE_SAVING_FRAC[machine.precision]
     pays = saved_s > COMPILE_COST_S
     return pays, f"would save about {saved_s:.0f} s in {steps_left:,} steps and costs about {COMPILE_COST_S:.0f} s"
 

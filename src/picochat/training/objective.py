@@ -12,7 +12,7 @@ from picochat.data.batches import Batch
 
 @dataclass(frozen=True)
 class LossOutput:
-    """`total_sum` is differentiated; `loss_sum` (nats, cross-entropy alone) is reported. Both are sums over `num_targets`."""
+    """`total_sum` is differentiated; `loss_sum` (nats, cross-entropy alone) is reported. Sums over `num_targets`."""
 
     total_sum: Tensor
     loss_sum: Tensor

@@ -70,9 +70,18 @@ class LogHook(Hook):
             )
             self._progress.update(result.step, steps, note)
             self._events.emit(
-                "step", self._stage, step=result.step, loss=result.loss, grad_norm=result.grad_norm, lr=result.lr, tokens=trainer.state.tokens_seen,
-                tokens_per_s=rate, flops_per_s=rate * self._flops, rss_bytes=peak_rss_bytes(), **result.extras,
-            )  # fmt: skip
+                "step",
+                self._stage,
+                step=result.step,
+                loss=result.loss,
+                grad_norm=result.grad_norm,
+                lr=result.lr,
+                tokens=trainer.state.tokens_seen,
+                tokens_per_s=rate,
+                flops_per_s=rate * self._flops,
+                rss_bytes=peak_rss_bytes(),
+                **result.extras,
+            )
             self._window_tokens, self._window_start = 0, self._clock.monotonic()
 
 

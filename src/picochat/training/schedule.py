@@ -13,8 +13,8 @@ def lr_factor(
 ) -> float:
     """The factor for the update number `step` (0-based) of `total_steps`.
 
-    `linear` and `cosine` fall to `final_frac` after the warm-up; `wsd` stays at 1 and cools down over the last fifth with
-    1 - sqrt (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations").
+    `linear` and `cosine` fall to `final_frac` after the warm-up; `wsd` stays at 1 and cools down over the last fifth
+    with 1 - sqrt (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations").
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps

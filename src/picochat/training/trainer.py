@@ -73,20 +73,19 @@ class Trainer:
 
     def fit(self) -> str:
         """Trains to the last step. Returns "" when done, or the reason why it stopped early; raises GuardStop."""
-        self._tell(lambda hook: hook.on_start(self))
+        for hook in self.hooks:
+            hook.on_start(self)
         while self.state.step < self.loop.steps:
-            result = self.train_step()
-            if not result.accepted:
-                self._tell(lambda hook: hook.on_skip(self, result))
-            self._tell(lambda hook: hook.on_step(self, result))
+            self._tell_step(self.train_step())
             if exhausted := self.loop.guard.exhausted():
-                self._tell(lambda hook: hook.on_stop(self, exhausted))
+                self._tell_stop(exhausted)
                 raise GuardStop(exhausted)
             reason = self.loop.stop_reason()
             if self.world.any(bool(reason)) and self.state.step < self.loop.steps:
-                self._tell(lambda hook: hook.on_stop(self, reason))
+                self._tell_stop(reason)
                 return reason
-        self._tell(lambda hook: hook.on_finish(self))
+        for hook in self.hooks:
+            hook.on_finish(self)
         return ""
 
     def train_step(self) -> StepResult:
@@ -174,6 +173,12 @@ class Trainer:
         digest = self.loop.state_digest(result.step)
         self.loop.ledger.append(line | ({"state": digest} if digest else {}))
 
-    def _tell(self, event: Callable[[Hook], None]) -> None:
+    def _tell_step(self, result: StepResult) -> None:
         for hook in self.hooks:
-            event(hook)
+            if not result.accepted:
+                hook.on_skip(self, result)
+            hook.on_step(self, result)
+
+    def _tell_stop(self, reason: str) -> None:
+        for hook in self.hooks:
+            hook.on_stop(self, reason)

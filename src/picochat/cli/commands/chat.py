@@ -30,9 +30,18 @@ class Turn(NamedTuple):
 @sampling_options
 @options.json_option
 def chat(
-    run: str | None, prompt: str | None, max_new_tokens: int, temperature: float, top_k: int, top_p: float, seed: int,
-    checkpoint: Path | None, tokenizer: Path | None, device: str, as_json: bool,
-) -> None:  # fmt: skip
+    run: str | None,
+    prompt: str | None,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    checkpoint: Path | None,
+    tokenizer: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Talk to the chat model of RUN (default: the newest run). Lines that begin with / are commands."""
     from picochat.cli.model_source import open_model
     from picochat.inference.sampling import SamplingParams

@@ -106,5 +106,6 @@ def show_benchmark(store: RunStore, report: dict) -> None:
     headline = report["headline"]
     low, high = headline["interval"]
     partial = ", partial" if report["partial"] else ""
-    text = f"{report['name']}: {headline['point']:.4f} [{low:.4f}, {high:.4f}], {report['items']:,} items{partial}, chance {report['chance']}\njudge    picochat gate {store.root}"
-    build_console().print(text, markup=False)
+    score = f"{headline['point']:.4f} [{low:.4f}, {high:.4f}]"
+    text = f"{report['name']}: {score}, {report['items']:,} items{partial}, chance {report['chance']}"
+    build_console().print(f"{text}\njudge    picochat gate {store.root}", markup=False)

@@ -40,9 +40,19 @@ def sampling_options(command):
 @sampling_options
 @options.json_option
 def generate(
-    run: str | None, prompt: str, stage: str, max_new_tokens: int, temperature: float, top_k: int, top_p: float, seed: int,
-    checkpoint: Path | None, tokenizer: Path | None, device: str, as_json: bool,
-) -> None:  # fmt: skip
+    run: str | None,
+    prompt: str,
+    stage: str,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    checkpoint: Path | None,
+    tokenizer: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Continue a text with the base model of RUN (default: the newest run)."""
     from picochat.cli.model_source import open_model
     from picochat.inference.sampling import SamplingParams, stream

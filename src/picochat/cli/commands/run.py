@@ -36,9 +36,18 @@ from picochat.training.config import ResumeConfig
 @options.quiet_option
 @options.json_option
 def run(
-    profile: str, pack: str | None, out_dir: Path | None, config_file: Path | None, device: str | None, precision: str | None,
-    resume: bool, dry_run: bool, settings: tuple[str, ...], quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    profile: str,
+    pack: str | None,
+    out_dir: Path | None,
+    config_file: Path | None,
+    device: str | None,
+    precision: str | None,
+    resume: bool,
+    dry_run: bool,
+    settings: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Run PROFILE: dataset, tokenizer, base, SFT, evaluation, gate and summary.
 
     Exit code 0 even when the gate says blocked: the run is finished, and `picochat gate` judges.
@@ -80,5 +89,6 @@ def announce(store: RunStore, resolved: Resolved, quiet: bool) -> None:
         return
     config = resolved.config
     tokens = config.base.loop.tokens + config.sft.loop.tokens
-    text = f"{store.root}: {format_count(config.base.loop.tokens)} base and {format_count(config.sft.loop.tokens)} SFT tokens ({format_count(tokens)} in all) from {config.data.pack}"
+    parts = f"{format_count(config.base.loop.tokens)} base and {format_count(config.sft.loop.tokens)} SFT tokens"
+    text = f"{store.root}: {parts} ({format_count(tokens)} in all) from {config.data.pack}"
     build_console(stderr=True).print(text, markup=False)

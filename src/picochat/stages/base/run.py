@@ -26,7 +26,7 @@ def run(ctx: StageContext, config: BaseConfig, model_config: ModelConfig, machin
     require_data_mode(config.data_mode)
     record = ctx.record(STAGE, config)
     machine = build_machine(machine_config)
-    text = open_text_inputs(ctx.store, record)
+    text = open_text_inputs(ctx.store, record, config.text)
     require_vocabulary(model_config, text)
     model = Transformer(model_config)
     init_weights(model, torch.Generator().manual_seed(ctx.seed))
@@ -45,7 +45,7 @@ def run(ctx: StageContext, config: BaseConfig, model_config: ModelConfig, machin
         inputs=text.digests,
     )
     outcome = Session(ctx, machine, work).run()
-    body = outcome.report | {"baselines": text.tokenizer_report["baselines"]}
+    body = outcome.report | {"baselines": text.baselines, "documents": text.documents}
     write_training_report(ctx, record, STAGE, body, machine)
 
 

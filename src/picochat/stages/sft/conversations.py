@@ -1,4 +1,4 @@
-"""Chat rows to training rows: rendered, chosen by category, packed whole. Nothing is cropped; what is left out is counted."""
+"""Chat rows to training rows: rendered, chosen by category, packed whole; what is left out is counted."""
 
 from __future__ import annotations
 

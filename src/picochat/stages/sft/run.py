@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from picochat.artifacts import layout
@@ -10,7 +11,7 @@ from picochat.checkpoint.reader import LoadedCheckpoint, load_checkpoint
 from picochat.core.errors import refuse
 from picochat.data.conversations import read_eval_rows
 from picochat.data.rows import JoinedRows, RowSource, WindowRows
-from picochat.inference.scoring import ValidationResult
+from picochat.inference.scoring import ValidationResult, score_validation
 from picochat.model.config import ModelConfig
 from picochat.model.transformer import Transformer
 from picochat.stages.contract import StageContext
@@ -34,51 +35,63 @@ def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> 
     """Fine-tunes the base checkpoint on the run's chat rows, or goes on with an interrupted attempt."""
     store, loop, record = ctx.store, config.loop, ctx.record(STAGE, config)
     machine = build_machine(machine_config)
-    text = open_text_inputs(store, record)
-    base, base_report = open_base(store, record)
-    record.add_input("chat_train", layout.CHAT_TRAIN)
-    chat = load_chat(store.path(layout.CHAT_TRAIN), text.tokenizer, loop.seq_len, config.category_exponent, ctx.seed)
+    text = open_text_inputs(store, record, config.text)
+    base = open_base(store, record, config.base)
+    chat_path = Path(config.chat) if config.chat else store.path(layout.CHAT_TRAIN)
+    chat_ref = record.add_input("chat_train", chat_path)
+    chat = load_chat(chat_path, text.tokenizer, loop.seq_len, config.category_exponent, ctx.seed)
     windows = text.windows(loop.seq_len)
     replay_rows = min(len(windows), round(config.replay_frac * len(chat.rows)))
-    model = build_model(base)
+    validation = text.validation(loop)
+    model = build_model(base).to(machine.world.device)
+    before = score_validation(model, validation, loop.micro_batch_size, machine.autocast)
     work = Assignment(
         stage=STAGE,
         loop=loop,
-        model=model.to(machine.world.device),
+        model=model,
         objective=lambda recipe: ChatTuning(loop.z_loss, loop.loss_chunk_tokens),
         rows=join_rows(chat, windows, replay_rows),
         unique_tokens=chat.conversation_tokens + replay_rows * loop.seq_len,
-        validation=text.validation(loop),
+        validation=validation,
         tokenizer=text.tokenizer,
         compile=machine_config.compile,
         prompts=chat_prompts(store, text.tokenizer),
-        inputs=text.digests
-        | {"base_weights": base.manifest.weights_digest, "chat": store.ref("chat_train", layout.CHAT_TRAIN).sha256},
+        inputs=text.digests | {"base_weights": base.manifest.weights_digest, "chat": chat_ref.sha256},
         optimizer_state=(base.optimizer or {}) if config.carry_optimizer else {},
     )
     outcome = Session(ctx, machine, work).run()
     body = outcome.report | {
-        "baselines": text.tokenizer_report["baselines"],
+        "baselines": text.baselines,
+        "documents": text.documents,
         "sft": describe(chat, replay_rows),
         "base_weights_digest": base.manifest.weights_digest,
-        "forgetting": compare_with_base(base_report, outcome.validation, text.tokenizer_report["baselines"]),
+        "forgetting": compare_with_base(before, outcome.validation, text.baselines),
     }
     write_training_report(ctx, record, STAGE, body, machine)
 
 
-def open_base(store: RunStore, record: StageRecord) -> tuple[LoadedCheckpoint, dict[str, Any]]:
-    """The base checkpoint that its report speaks of. Raises `artifact.*` or `checkpoint.*`."""
+def open_base(store: RunStore, record: StageRecord, outside: str | None) -> LoadedCheckpoint:
+    """The run's base checkpoint, the one that its report speaks of, or one outside of the run.
+
+    Raises `artifact.*` or `checkpoint.*`.
+    """
+    if outside:
+        folder = Path(outside)
+        base = load_checkpoint(folder)
+        for path in sorted(folder.iterdir()):
+            record.add_input("base_checkpoint", path)
+        return base
     report = store.require_outputs(layout.report_path(layout.BASE), "base_report")
     record.add_input("base_report", layout.report_path(layout.BASE))
     for ref in store.refs_below("base_checkpoint", layout.checkpoint_dir(layout.BASE)):
         record.add_input("base_checkpoint", ref.path)
     base = load_checkpoint(store.path(layout.checkpoint_dir(layout.BASE)), run_digest=store.run_digest())
-    if base.manifest.weights_digest != report["weights_digest"]:
+    held, reported = base.manifest.weights_digest, report["weights_digest"]
+    if held != reported:
         refuse(
-            "artifact.changed",
-            f"the base checkpoint holds weights {base.manifest.weights_digest[:12]}..., its report says {report['weights_digest'][:12]}...",
+            "artifact.changed", f"the base checkpoint holds weights {held[:12]}..., its report says {reported[:12]}..."
         )
-    return base, report
+    return base
 
 
 def build_model(base: LoadedCheckpoint) -> Transformer:
@@ -118,12 +131,10 @@ def describe(chat: ChatData, replay_rows: int) -> dict[str, Any]:
     }
 
 
-def compare_with_base(
-    base_report: dict[str, Any], after: ValidationResult, baselines: dict[str, Any]
-) -> dict[str, float]:
+def compare_with_base(before: ValidationResult, after: ValidationResult, baselines: dict[str, Any]) -> dict[str, float]:
     """Held-out bits per byte before and after, beside two baselines of the same documents."""
     return {
-        "before_bpb": base_report["validation"]["bpb"],
+        "before_bpb": before.bpb,
         "after_bpb": after.bpb,
         "unigram_bpb": baselines["unigram"]["bpb"],
         "bigram_bpb": baselines["bigram"]["bpb"],

@@ -1,0 +1,141 @@
+"""Resume equals no resume, to the bit (B1, T0 on one CPU): the process dies by SIGKILL and a fresh one goes on.
+
+Compared are the spliced ledgers byte for byte, which hold loss, gradient norm, documents, generators and digests of
+weights, optimizer and EMA, and the digest of the final weights.
+"""
+
+import os
+import signal
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
+from picochat.core.events import iter_events
+from picochat.core.jsonio import canonical_json
+from picochat.judgement.verify import verify_run
+from picochat.training.ledger import spliced
+from tests.support.tiny_run import picochat, set_flags, start, tiny_settings
+
+RESUMABLE = 75
+
+
+class Case(NamedTuple):
+    """Where the process dies, attempt by attempt; after the last death a resume runs to the end."""
+
+    name: str
+    failpoints: tuple[str, ...]
+    resumed_at: tuple[int, ...]
+    """Steps of the checkpoints that the base stage goes on from, in turn."""
+
+
+CASES = [
+    Case("step 1, nothing saved", ("step.after_backward:sigkill@1",), ()),
+    Case("mid accumulation", ("step.mid_accumulation:sigkill@15",), (10,)),
+    Case("after the optimizer, before the ledger", ("step.after_optimizer:sigkill@27",), (20,)),
+    Case("first save, before the manifest", ("ckpt.before_manifest:sigkill@1",), ()),
+    Case("second save, between the exchanges", ("ckpt.after_exchange_1:sigkill@2",), (20,)),
+    Case("a resume of a resume, in SFT too", ("step.after_optimizer:sigkill@12", "step.before_optimizer:sigkill@40"), (10,)),
+]
+
+
+
+
+def arguments(root: Path, pack: Path) -> list[object]:
+    return ["run", "tiny", "--out-dir", root, "--quiet", *set_flags(tiny_settings(pack))]
+
+
+def ledger_bytes(store: RunStore, stage: str) -> bytes:
+    return b"".join(canonical_json(line) + b"\n" for line in spliced(store.path(f"{stage}/{layout.LEDGER}")))
+
+
+def assert_same_training(store: RunStore, reference: RunStore) -> None:
+    for stage in (layout.BASE, layout.SFT):
+        assert reference.path(f"{stage}/{layout.LEDGER}").read_bytes() == ledger_bytes(reference, stage)
+        assert ledger_bytes(store, stage) == ledger_bytes(reference, stage), f"the ledger of {stage} differs"
+        mine, wanted = (run.read(layout.report_path(stage)) for run in (store, reference))
+        assert mine["weights_digest"] == wanted["weights_digest"]
+        assert mine["validation"] == wanted["validation"] and mine["ema"] == wanted["ema"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(case: Case, tiny_run: RunStore, pack: Path, tmp_path: Path):
+    command = arguments(tmp_path / "run", pack)
+    for number, failpoint in enumerate(case.failpoints):
+        died = picochat(*command, *(["--resume"] if number else []), failpoint=failpoint)
+        assert died.returncode == -signal.SIGKILL, (died.returncode, died.stderr)
+    done = picochat(*command, "--resume")
+    assert done.returncode == 0, done.stderr
+    store = RunStore(tmp_path / "run")
+    assert_same_training(store, tiny_run)
+    resumed = [e for e in iter_events(store.path(layout.EVENTS)) if e["kind"] == "resumed"]
+    assert all(event["exact"] for event in resumed)
+    from_steps = store.read(layout.report_path(layout.BASE))["training"]["resumes"]
+    assert len(from_steps) == len(case.resumed_at)
+    assert not list(store.root.rglob(".tmp-*")) and not list(store.root.rglob(".trash-*"))
+    assert not [result for result in verify_run(store) if result.verdict == "block"]
+
+
+def test_a_run_with_armed_faults_is_never_released(pack: Path, tmp_path: Path):
+    """The point is armed and never reached: the run is whole, and its gate blocks all the same."""
+    root = tmp_path / "run"
+    assert picochat(*arguments(root, pack), failpoint="ckpt.after_rename_3:sigkill@1").returncode == 0
+    gate = RunStore(root).read(layout.GATE)
+    check = next(check for check in gate["checks"] if check["id"] == "gate.failpoints")
+    assert (gate["verdict"], check["verdict"]) == ("blocked", "block")
+    assert RunStore(root).read(layout.RUN)["failpoints"] == ["ckpt.after_rename_3"]
+
+
+def test_sigterm_saves_and_ends_with_75_and_a_second_writer_is_refused(tiny_run: RunStore, pack: Path, tmp_path: Path):
+    """The process stops itself in the middle of step 12, so that the moment is known."""
+    root = tmp_path / "run"
+    command = arguments(root, pack)
+    process = start(*command, failpoint="step.after_backward:sigstop@12")
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        busy = picochat(*command, "--resume")
+        assert busy.returncode == 5 and "another process is writing" in busy.stderr
+        shown = picochat("status", root, "--json")
+        assert '"state": "running"' in shown.stdout and '"stage": "base"' in shown.stdout
+        process.send_signal(signal.SIGTERM)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == RESUMABLE, errors
+    assert "Traceback" not in errors and "--resume" in errors
+    store = RunStore(root)
+    assert store.read(layout.STATUS)["state"] == "stopped"
+    saved = [e["step"] for e in iter_events(store.path(layout.EVENTS)) if e["kind"] == "checkpoint_saved"]
+    assert saved == [10, 12]
+    done = picochat(*command, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert_same_training(store, tiny_run)
+
+
+def test_the_chosen_weights_are_the_best_ones(pack: Path, tmp_path: Path):
+    """keep=best with a rate that destroys the model late: what ships is the early checkpoint, and it is judged."""
+    root = tmp_path / "run"
+    more = {
+        "base.loop.keep": "best",
+        "base.loop.eval_every": 5,
+        "base.loop.schedule": "constant",
+        "base.loop.muon_lr": 3.0,
+        "base.loop.lr": 0.5,
+        "eval.sets": ["eval"],
+    }
+    done = picochat("run", "tiny", "--out-dir", root, "--quiet", *set_flags(tiny_settings(pack) | more))
+    assert done.returncode == 0, done.stderr
+    store = RunStore(root)
+    report = store.read(layout.report_path(layout.BASE))
+    history = {entry["step"]: entry["loss"] for entry in report["validation"]["history"]}
+    best = min(history, key=history.__getitem__)
+    assert best < 40, "the training of this test must get worse"
+    assert report["validation"]["loss"] == pytest.approx(history[best], rel=1e-6)
+    kept = store.read(f"{layout.BASE}/{layout.BEST}/{layout.CKPT_MANIFEST}")
+    assert kept["step"] == best and kept["weights_digest"] == report["weights_digest"]
+    shipped = store.read(f"{layout.checkpoint_dir(layout.BASE)}/{layout.CKPT_MANIFEST}")
+    assert shipped["weights_digest"] == report["weights_digest"]
+    assert not [result for result in verify_run(store) if result.verdict == "block"]
