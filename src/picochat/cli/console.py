@@ -65,8 +65,8 @@ class ConsoleProgress:
             self._bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._finish_stage()
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._finish_stage("ended early after" if kind else "done in")
         if self._bar:
             self._bar.stop()
 
@@ -88,10 +88,10 @@ class ConsoleProgress:
         if not self._quiet:
             self._console.print(redact(text), markup=False)
 
-    def _finish_stage(self) -> None:
+    def _finish_stage(self, how: str = "done in") -> None:
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
         if self._stage:
-            self.say(f"  {self._stage} done in {time.monotonic() - self._stage_started:.1f} s")
+            self.say(f"  {self._stage} {how} {time.monotonic() - self._stage_started:.1f} s")
             self._stage = ""

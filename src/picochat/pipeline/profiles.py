@@ -47,7 +47,7 @@ def tiny() -> RunConfig:
         ),
         base=BaseConfig(loop=LoopConfig(tokens=1_200_000, final_frac=0.1, save_every=100, **shape)),
         sft=SftConfig(
-            loop=LoopConfig(tokens=5_500_000, save_every=400, **shape), category_exponent=1.0, replay_frac=0.02
+            loop=LoopConfig(tokens=6_000_000, save_every=400, **shape), category_exponent=1.0, replay_frac=0.02
         ),
         eval=EvaluateConfig(),
         summary=SummaryConfig(),
@@ -164,7 +164,7 @@ def require_available(profile: Profile, config: RunConfig) -> None:
         refuse(
             "usage.unavailable",
             f"profile {profile.name} trains on {profile.ranks} ranks; this version trains on one process",
-            fix="use the profile tiny, or wait for the version with DDP",
+            fix="use the profile tiny",
         )
     if config.base.data_mode != "memory":
         refuse(

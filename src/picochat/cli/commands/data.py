@@ -30,7 +30,7 @@ def build(pack: str, out_dir: Path, profile: str, settings: tuple[str, ...], qui
     """Build corpus and chat rows only; `picochat run PROFILE --resume --out-dir ...` goes on from there."""
     resolved, policy = resolve_run(profile, None, {"data.pack": absolute_pack(pack)}, settings)
     store = open_run(out_dir, profile, resolved, resume=False)
-    announce(store, resolved, quiet)
+    announce(store, resolved, quiet, ())
     work_on(store, resolved.config, ("dataset",), quiet=quiet, policy=policy)
     show_manifest(store.read(layout.CORPUS_MANIFEST), as_json)
 

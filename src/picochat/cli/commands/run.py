@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
@@ -17,6 +18,8 @@ from picochat.pipeline.config import Resolved, resolve, settings_layer
 from picochat.pipeline.profiles import PROFILES, load_profile, require_available
 from picochat.pipeline.runner import open_run
 from picochat.training.config import ResumeConfig
+
+TRAINING = (layout.BASE, layout.SFT)
 
 
 @click.command(epilog="Profiles: " + "; ".join(f"{p.name} ({p.title})" for p in PROFILES.values()))
@@ -83,12 +86,11 @@ def resolve_run(
     return resolve(profile, load_profile(profile).build(), layers), ResumeConfig.from_dict(policy, "--set resume")
 
 
-def announce(store: RunStore, resolved: Resolved, quiet: bool) -> None:
-    """One line before the work starts: what, where, how large."""
+def announce(store: RunStore, resolved: Resolved, quiet: bool, stages: tuple[str, ...] = TRAINING) -> None:
+    """One line before the work starts: where, how many tokens, from what."""
     if quiet:
         return
-    config = resolved.config
-    tokens = config.base.loop.tokens + config.sft.loop.tokens
-    parts = f"{format_count(config.base.loop.tokens)} base and {format_count(config.sft.loop.tokens)} SFT tokens"
-    text = f"{store.root}: {parts} ({format_count(tokens)} in all) from {config.data.pack}"
+    loops = {layout.BASE: resolved.config.base.loop, layout.SFT: resolved.config.sft.loop}
+    parts = [f"{format_count(loops[name].tokens)} {name} tokens" for name in stages if name in loops]
+    text = f"{store.root}: " + (" and ".join(parts) or f"pack {resolved.config.data.pack}")
     build_console(stderr=True).print(text, markup=False)

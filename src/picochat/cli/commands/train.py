@@ -83,7 +83,7 @@ def run_stage(stage: str, values: dict[str, str], tokenizer: Path, flags: dict[s
     given |= {"model.vocab_size": vocab_size, "tokenizer.vocab_size": vocab_size}
     resolved, policy = resolve_run(flags["profile"], None, given, flags["settings"])
     store = open_run(flags["out_dir"], flags["profile"], resolved, flags["resume"])
-    announce(store, resolved, flags["quiet"])
+    announce(store, resolved, flags["quiet"], (stage,))
     work_on(store, resolved.config, (stage,), resume=flags["resume"], quiet=flags["quiet"], policy=policy)
     report = store.read(layout.report_path(stage))
     if flags["as_json"]:
