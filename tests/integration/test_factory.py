@@ -169,15 +169,15 @@ def write_blimp(folder: Path, source: Path | None = None) -> Path:
     from picochat.evals.tasks.blimp_paradigms import PARADIGMS
 
     folder.mkdir()
-    for name, paradigm in list(PARADIGMS.items())[:2]:
+    for name in PARADIGMS[:2]:
         rows = []
         for number in range(5):
             rows.append(
                 {
                     "sentence_good": f"Word {number} is here.",
                     "sentence_bad": f"Word {number} are here.",
-                    "field": paradigm.field,
-                    "linguistics_term": paradigm.term,
+                    "field": "syntax",
+                    "linguistics_term": "agreement",
                     "UID": name,
                     "simple_LM_method": True,
                     "one_prefix_method": False,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from picochat.artifacts.schema import Record
-from picochat.core.hashing import sha256_file
+from picochat.core.hashing import digest_of, sha256_file
 
 
 class FileRef(Record):
@@ -44,6 +44,11 @@ class Manifest(Record):
     """Digest of the stage's configuration."""
     inputs: tuple[FileRef, ...]
     outputs: tuple[FileRef, ...]
+
+
+def self_digest(document: dict[str, Any]) -> str:
+    """Digest of a document without the field `self_digest`, which holds it in every report."""
+    return digest_of({key: value for key, value in document.items() if key != "self_digest"})
 
 
 def file_ref(kind: str, path: Path, root: Path) -> FileRef:

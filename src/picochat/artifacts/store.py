@@ -9,7 +9,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.code_record import code_record, environment_record
-from picochat.artifacts.reports import FileRef, Manifest, file_ref
+from picochat.artifacts.reports import FileRef, Manifest, file_ref, self_digest
 from picochat.artifacts.schema import require_schema, schema_tag
 from picochat.core import fs
 from picochat.core.clock import utc_now
@@ -35,9 +35,11 @@ class RunStore:
         return read_json(self.path(relative))
 
     def read_report(self, relative: str, schema: str) -> dict[str, Any]:
-        """A report with its manifest, checked against its schema version. Raises `artifact.*` or `json.invalid`."""
+        """A report, checked against its schema version and its own digest. Raises `artifact.*` or `json.invalid`."""
         report = require_schema(self.read(relative), schema, str(self.path(relative)))
         Manifest.from_json(report.get("manifest"), f"{self.path(relative)} manifest")
+        if report.get("self_digest") != self_digest(report):
+            refuse("artifact.changed", f"{self.path(relative)} was changed after it was written: it has another self_digest")
         return report
 
     def write(self, relative: str, data: bytes) -> None:
@@ -58,9 +60,9 @@ class RunStore:
         fs.write_atomic(path, data)
 
     def write_report(self, relative: str, schema: str, body: dict[str, Any], manifest: Manifest) -> None:
-        """Writes a report: schema tag, body and manifest."""
+        """Writes a report: schema tag, body, manifest, and the digest of them all."""
         document = {"schema": schema_tag(schema).to_json(), **body, "manifest": manifest.to_json()}
-        self.write_evidence(relative, pretty_json(document))
+        self.write_evidence(relative, pretty_json(document | {"self_digest": self_digest(document)}))
 
     def ref(self, kind: str, path: Path | str) -> FileRef:
         """The digest of a file of this run (relative) or outside of it (absolute)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import tomllib
 from pathlib import Path
@@ -81,10 +82,17 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, separator, raw = text.partition("=")
     if not separator or not key.strip():
         refuse("config.value", f"--set {text!r} is not key=value")
+    return key.strip(), _parse_value(raw.strip())
+
+
+def _parse_value(raw: str) -> Any:
+    """One TOML value; what TOML does not read as one, or reads as a date, is the string itself."""
     try:
-        return key.strip(), tomllib.loads(f"value = {raw.strip()}")["value"]
+        found = tomllib.loads(f"value = {raw}")
     except tomllib.TOMLDecodeError:
-        return key.strip(), raw.strip()
+        return raw
+    value = found.pop("value")
+    return raw if found or isinstance(value, datetime.date | datetime.time) else value
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,12 @@ class PicochatError(Exception):
     def lines(self) -> list[str]:
         """The message as printed: `error:`, `why:` when it helps, `fix:`."""
         rows = [("error", self.detail), ("why", self.why), ("fix", self.fix)]
-        return [f"{label + ':':<7}{text}" for label, text in rows if text]
+        return [f"{label + ':':<7}{one_line(text)}" for label, text in rows if text]
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks and control characters shown as escapes: a file's name cannot forge a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def refuse(code: str, detail: str, *, why: str | None = None, fix: str | None = None) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import Any
 
 from picochat.core.clock import utc_now
 from picochat.core.fs import raise_disk_error
-from picochat.core.jsonio import canonical_json, iter_jsonl
+from picochat.core.jsonio import canonical_json, finite, iter_jsonl
 from picochat.core.redact import redact_tree
 
 KINDS = frozenset(
@@ -48,9 +48,7 @@ class EventWriter:
             self._seq += 1
             head = {"seq": self._seq, "t": utc_now(), "attempt": self.attempt, "stage": stage, "kind": kind}
             try:
-                self._stream.write(
-                    canonical_json(redact_tree(head | {k: _finite(v) for k, v in fields.items()})) + b"\n"
-                )
+                self._stream.write(canonical_json(redact_tree(finite(head | fields))) + b"\n")
                 self._stream.flush()
             except OSError as err:
                 raise_disk_error(err, self._path)
@@ -63,10 +61,6 @@ def iter_events(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the events of a run; an unfinished last line is left out, a missing file is empty."""
     if path.exists():
         yield from iter_jsonl(path, torn_tail=True)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and value - value != 0 else value
 
 
 def _mend_tail(path: Path) -> int:

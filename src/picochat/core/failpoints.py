@@ -40,9 +40,13 @@ def arm(spec: str) -> None:
     for part in filter(None, spec.split(",")):
         name, _, rest = part.partition(":")
         action, _, count = rest.partition("@")
-        if name not in POINTS or action not in ACTIONS or not (count or "1").isdigit():
+        if name not in POINTS or action not in ACTIONS or not _is_pass(count or "1"):
             refuse("failpoint.name", f"{part!r} is no failpoint: a name of {len(POINTS)} and one of {sorted(ACTIONS)}")
         _armed[name] = [action, int(count or 1)]
+
+
+def _is_pass(count: str) -> bool:
+    return count.isdecimal() and int(count) > 0
 
 
 def armed() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,31 @@ from typing import Any
 from picochat.core.errors import refuse
 
 MAX_JSON_BYTES = 256 * 1024 * 1024
+ESCAPE_SURROGATES = "backslashreplace"
+"""Half a surrogate pair, as it stands in the name of a file that is not UTF-8, becomes its JSON escape."""
 
 
 def canonical_json(obj: Any) -> bytes:
     """Sorted keys, no spaces, UTF-8, no NaN: the bytes over which digests are taken."""
-    return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
+        errors=ESCAPE_SURROGATES
+    )
 
 
 def pretty_json(obj: Any) -> bytes:
     """The form of root files: sorted keys, one a line, a final newline. Reading and writing again changes no byte."""
-    return (json.dumps(obj, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(obj, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(
+        errors=ESCAPE_SURROGATES
+    )
+
+
+def finite(obj: Any) -> Any:
+    """The object with null for every number that is not finite: JSON has none."""
+    if isinstance(obj, float):
+        return obj if math.isfinite(obj) else None
+    if isinstance(obj, dict):
+        return {key: finite(value) for key, value in obj.items()}
+    return [finite(item) for item in obj] if isinstance(obj, list | tuple) else obj
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def register_secrets(environment: Iterable[tuple[str, str]]) -> None:
 
 def redact(text: str) -> str:
     """The text with known secret values and key-like shapes masked."""
-    for value in _known:
+    for value in sorted(_known, key=len, reverse=True):  # one may contain another
         text = text.replace(value, MASK)
     return _SECRET_SHAPE.sub(MASK, text)
 

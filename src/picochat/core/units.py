@@ -8,7 +8,7 @@ def format_count(value: float) -> str:
     for limit, suffix in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e4, " k")):
         if abs(value) >= limit:
             scaled = value / (1e3 if suffix == " k" else limit)
-            return f"{scaled:.3g}{suffix}" if scaled < 1000 else f"{scaled:,.0f}{suffix}"
+            return f"{scaled:.3g}{suffix}" if abs(scaled) < 999.5 else f"{scaled:,.0f}{suffix}"
     return f"{value:,.0f}"
 
 

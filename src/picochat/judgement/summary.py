@@ -8,7 +8,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
-from picochat.core.hashing import digest_of, sha256_file
+from picochat.core.hashing import sha256_file
 from picochat.judgement.documents import value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.facts import build_facts
@@ -43,11 +43,6 @@ def iter_files(root: Path) -> list[str]:
     found = [Path(folder) / name for folder, _, names in os.walk(root) for name in names]
     relative = sorted(str(path.relative_to(root)) for path in found)
     return [path for path in relative if not layout.is_live(path)]
-
-
-def self_digest(document: dict[str, Any]) -> str:
-    """Digest of the document without the field that holds it."""
-    return digest_of({key: value for key, value in document.items() if key != "self_digest"})
 
 
 def listed_digests(document: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
@@ -20,7 +21,7 @@ from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
-from picochat.judgement.summary import build_content, iter_files, listed_digests, self_digest
+from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.summary import render_summary
 
 
@@ -65,7 +66,7 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
     except PicochatError as err:
         yield finding("verify.gate", layout.GATE, err.detail, pointer="/profile")
         return
-    stored = {key: value for key, value in gate.body.items() if key not in ("schema", "manifest")}
+    stored = {key: value for key, value in gate.body.items() if key not in ("schema", "manifest", "self_digest")}
     for key in _differing(stored, now):
         yield finding("verify.gate", layout.GATE, _shown(stored.get(key)), _shown(now.get(key)), pointer=f"/{key}")
 

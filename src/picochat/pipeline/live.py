@@ -12,7 +12,7 @@ from picochat.artifacts.store import RunStore
 from picochat.core import fs
 from picochat.core.clock import utc_now
 from picochat.core.errors import PicochatError
-from picochat.core.jsonio import pretty_json, read_json
+from picochat.core.jsonio import finite, pretty_json, read_json
 from picochat.core.log import LOGGER
 from picochat.core.redact import redact_tree
 from picochat.stages.contract import StopFlag
@@ -62,7 +62,7 @@ class StatusThread:
             "error": error,
             **self._live,
         }
-        fs.write_volatile(self._store.path(layout.STATUS), pretty_json(redact_tree(_finite(status))))
+        fs.write_volatile(self._store.path(layout.STATUS), pretty_json(redact_tree(finite(status))))
 
     def _run(self) -> None:
         while not self._ended.wait(self._interval_s):
@@ -78,7 +78,3 @@ class StatusThread:
             request = read_json(path)
             if isinstance(request, dict) and request.get("request") == "stop":
                 self._stop.reason = "asked for by control.json"
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(value, float) and value - value != 0 else value for key, value in values.items()}

@@ -2,76 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
 
-import picochat
 from picochat.artifacts import layout
-from picochat.artifacts.code_record import code_record
 from picochat.checkpoint.format import CheckpointManifest
 from picochat.core.errors import refuse
 from picochat.core.fs import make_dir
-from picochat.core.jsonio import iter_jsonl, jsonl_bytes
 from picochat.data.batches import BatchStream
 from picochat.data.order import SampleOrder
-from picochat.data.rows import RowSource
-from picochat.inference.sampling import SamplingParams, generate_batch
-from picochat.inference.scoring import ValidationResult, ValidationSet, score_validation
+from picochat.inference.scoring import ValidationResult, score_validation
 from picochat.model import sizing
-from picochat.model.transformer import Transformer
+from picochat.stages.assignment import Assignment, Outcome, build_fingerprint
 from picochat.stages.contract import StageContext
-from picochat.tokenizer.tokenizer import Tokenizer
-from picochat.training.config import LoopConfig
+from picochat.stages.samples import SampleWriter
+from picochat.stages.training_report import TrainingFacts, describe_training
 from picochat.training.ema import Ema
 from picochat.training.hooks import Hook
 from picochat.training.keeper import Keeper, Resumed, rng_digest, state_digest
 from picochat.training.ledger import Ledger, require_every_step
 from picochat.training.machine import Machine, choose_compile, compile_blocks
-from picochat.training.objective import Objective
 from picochat.training.optim import OptimizerSet
-from picochat.training.recipe import Recipe, resolve_recipe
-from picochat.training.recording import CheckpointHook, LogHook, SampleHook, ValidationHook, peak_rss_bytes
+from picochat.training.recipe import resolve_recipe
+from picochat.training.recording import CheckpointHook, LogHook, SampleHook, ValidationHook
 from picochat.training.schedule import lr_factor
 from picochat.training.state import TrainState
 from picochat.training.trainer import GuardStop, LoopParts, Trainer
-
-EDGE_STEPS = 20
-"""First and final loss are means over this many steps."""
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What a stage hands in: its model at the start, what it optimises, on which rows, measured on what."""
-
-    stage: str
-    loop: LoopConfig
-    model: Transformer
-    objective: Callable[[Recipe], Objective]
-    rows: RowSource
-    unique_tokens: int
-    validation: ValidationSet
-    tokenizer: Tokenizer
-    compile: str
-    """auto, on or off."""
-    prompts: Sequence[tuple[str, list[int]]]
-    """Prompts of the samples: as shown, and as ids."""
-    inputs: dict[str, str]
-    """Digests of what the training depends on, for the fingerprint."""
-    optimizer_state: dict[str, Any] = field(default_factory=dict)
-    """Tensors of the stage before, to go on with."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished training leaves behind, for the stage's report."""
-
-    report: dict[str, Any]
-    validation: ValidationResult
-    weights_digest: str
 
 
 class Session:
@@ -79,13 +36,14 @@ class Session:
 
     def __init__(self, ctx: StageContext, machine: Machine, work: Assignment) -> None:
         self._ctx, self._machine, self._work = ctx, machine, work
-        self._samples = self._earlier_samples()
+        self._samples = SampleWriter(ctx, work, machine.autocast)
         self._saved: CheckpointManifest | None = None
         make_dir(ctx.store.path(work.stage))
         self._parameters = sizing.count_parameters(work.model.config)
         self._recipe = resolve_recipe(work.loop, self._parameters.total)
         self._flops = sizing.flops_per_token(work.model.config, work.loop.seq_len)
-        self._keeper = Keeper(ctx.store.path(work.stage), work.stage, ctx.store.run_digest(), self._fingerprint())
+        fingerprint = build_fingerprint(work, self._recipe, machine, ctx.seed)
+        self._keeper = Keeper(ctx.store.path(work.stage), work.stage, ctx.store.run_digest(), fingerprint)
         self._trainer = self._build_trainer()
         self._resumed = self._resume()
         self._compile_reason = self._compile()
@@ -178,37 +136,6 @@ class Session:
         due = step == self._recipe.steps or (every and step % every == 0)
         return state_digest(self._trainer) if due else None
 
-    def _fingerprint(self) -> dict[str, Any]:
-        """The conditions of this training: what must be the same for a resume to be exact."""
-        work, machine, code = self._work, self._machine, code_record()
-        cadence = {
-            "log_every",
-            "sample_every",
-            "save_every",
-            "eval_every",
-            "state_digest_every",
-            "keep",
-            "micro_batch_size",
-        }
-        loop = {key: value for key, value in work.loop.as_dict().items() if key not in cadence}
-        return {
-            "inputs": work.inputs,
-            "model": work.model.config.as_dict(),
-            "loop": loop,
-            "optim": self._recipe.optim.as_dict(),
-            "tokens_per_step": self._recipe.tokens_per_step,
-            "micro_batch_size": work.loop.micro_batch_size,
-            "seed": self._ctx.seed,
-            "precision": machine.precision,
-            "world_size": machine.world.size,
-            "threads": machine.threads,
-            "device_kind": machine.world.device.type,
-            "compile_mode": "eager",
-            "torch_version": machine.facts()["torch"],
-            "package_version": picochat.__version__,
-            "code_digest": code.package_digest,
-        }
-
     def _resume(self) -> Resumed | None:
         if not self._ctx.resume:
             return None
@@ -270,75 +197,25 @@ class Session:
         return self._score()
 
     def _sample(self, step: int) -> None:
-        """Greedy continuations of the fixed prompts, into events and samples.jsonl."""
-        work, tok = self._work, self._work.tokenizer
-        params = SamplingParams(max_new_tokens=min(64, work.model.config.max_seq_len // 2))
         with _eager():
-            replies = generate_batch(
-                work.model,
-                [ids for _, ids in work.prompts],
-                params,
-                {tok.eos, tok.end},
-                autocast=self._machine.autocast,
-            )
-        for (shown, _), reply in zip(work.prompts, replies, strict=True):
-            row = {"step": step, "prompt": shown, "text": tok.decode(reply.ids), "finished": reply.finished}
-            self._samples.append(row)
-            self._ctx.events.emit("sample", work.stage, **row)
-        self._ctx.store.write(f"{work.stage}/{layout.SAMPLES}", jsonl_bytes(self._samples))
-
-    def _earlier_samples(self) -> list[dict[str, Any]]:
-        path = self._ctx.store.path(f"{self._work.stage}/{layout.SAMPLES}")
-        return list(iter_jsonl(path, torn_tail=True)) if self._ctx.resume and path.exists() else []
+            self._samples.write(step)
 
     def _outcome(self, found: ValidationResult, seconds: float, tokens: int) -> Outcome:
         assert self._saved is not None
-        work, state = self._work, self._trainer.state
-        losses = [float.fromhex(line["loss"]) for line in require_every_step(self._ledger_path, self._recipe.steps)]
-        ema = self._ema_validation()
-        report = {
-            "model": {
-                "config": work.model.config.as_dict(),
-                "parameters": self._parameters.total,
-                "parameters_by_part": asdict(self._parameters),
-                "flops_per_token": self._flops,
-            },
-            "recipe": {
-                "optim": self._recipe.optim.as_dict(),
-                "tokens_per_step": self._recipe.tokens_per_step,
-                "steps": self._recipe.steps,
-                "warmup_steps": self._recipe.warmup_steps,
-                "rules": self._recipe.rules,
-            },
-            "machine": self._machine.facts()
+        facts = TrainingFacts(
+            recipe=self._recipe,
+            machine=self._machine.facts()
             | {"compile": self._keeper.fingerprint["compile_mode"], "compile_reason": self._compile_reason},
-            "training": {
-                "planned_steps": self._recipe.steps,
-                "steps": state.step,
-                "planned_tokens": work.loop.tokens,
-                "tokens_seen": state.tokens_seen,
-                "targets_seen": state.targets_seen,
-                "skipped_steps": state.skipped_steps,
-                "epochs": round(self._trainer.batches.epoch, 4),
-                "unique_tokens": work.unique_tokens,
-                "completed": state.step == self._recipe.steps,
-                "first_loss": _mean(losses[:EDGE_STEPS]),
-                "final_loss": _mean(losses[-EDGE_STEPS:]),
-                "duration_s": round(seconds, 3),
-                "tokens_per_s": round(tokens / seconds, 1) if seconds > 0 else 0.0,
-                "resumes": state.resumes,
-            },
-            "validation": asdict(found) | {"history": state.history},
-            "ema": asdict(ema) if ema else None,
-            "weights_digest": self._saved.weights_digest,
-            "checkpoint": {
-                "folder": layout.checkpoint_dir(work.stage),
-                "chosen": work.loop.keep,
-                "step": self._saved.step,
-            },
-            "peak_rss_bytes": peak_rss_bytes(),
-        }
-        return Outcome(report, found, self._saved.weights_digest)
+            state=self._trainer.state,
+            epochs=self._trainer.batches.epoch,
+            losses=[float.fromhex(line["loss"]) for line in require_every_step(self._ledger_path, self._recipe.steps)],
+            seconds=seconds,
+            tokens=tokens,
+            validation=found,
+            ema=self._ema_validation(),
+            saved=self._saved,
+        )
+        return Outcome(describe_training(self._work, facts), found, self._saved.weights_digest)
 
     def _ema_validation(self) -> ValidationResult | None:
         ema = self._trainer.loop.ema
@@ -351,7 +228,3 @@ class Session:
 def _eager() -> AbstractContextManager:
     """Measuring runs the blocks uncompiled: their shapes and modes are others, and each would be compiled once more."""
     return torch.compiler.set_stance("force_eager")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -2,13 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import StageRecord
+from picochat.checkpoint.format import CheckpointManifest
 from picochat.core.units import format_bytes, format_count, format_duration
+from picochat.inference.scoring import ValidationResult
+from picochat.model import sizing
+from picochat.stages.assignment import Assignment
 from picochat.stages.contract import StageContext
 from picochat.training.machine import Machine
+from picochat.training.recipe import Recipe
+from picochat.training.recording import peak_rss_bytes
+from picochat.training.state import TrainState
+
+EDGE_STEPS = 20
+"""First and final loss are means over this many steps."""
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a session measured. `seconds` and `tokens` are of this attempt alone."""
+
+    recipe: Recipe
+    machine: dict[str, Any]
+    state: TrainState
+    epochs: float
+    losses: list[float]
+    seconds: float
+    tokens: int
+    validation: ValidationResult
+    ema: ValidationResult | None
+    saved: CheckpointManifest
+
+
+def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
+    """The part of a report that base and SFT have in common."""
+    config, recipe, state = work.model.config, facts.recipe, facts.state
+    parameters = sizing.count_parameters(config)
+    return {
+        "model": {
+            "config": config.as_dict(),
+            "parameters": parameters.total,
+            "parameters_by_part": asdict(parameters),
+            "flops_per_token": sizing.flops_per_token(config, work.loop.seq_len),
+        },
+        "recipe": recipe._asdict() | {"optim": recipe.optim.as_dict()},
+        "machine": facts.machine,
+        "training": {
+            "planned_steps": recipe.steps,
+            "steps": state.step,
+            "planned_tokens": work.loop.tokens,
+            "tokens_seen": state.tokens_seen,
+            "targets_seen": state.targets_seen,
+            "skipped_steps": state.skipped_steps,
+            "epochs": round(facts.epochs, 4),
+            "unique_tokens": work.unique_tokens,
+            "completed": state.step == recipe.steps,
+            "first_loss": fmean(facts.losses[:EDGE_STEPS]),
+            "final_loss": fmean(facts.losses[-EDGE_STEPS:]),
+            "duration_s": round(facts.seconds, 3),
+            "tokens_per_s": round(facts.tokens / facts.seconds, 1) if facts.seconds > 0 else 0.0,
+            "resumes": state.resumes,
+        },
+        "validation": asdict(facts.validation) | {"history": state.history},
+        "ema": asdict(facts.ema) if facts.ema else None,
+        "weights_digest": facts.saved.weights_digest,
+        "checkpoint": {"folder": layout.checkpoint_dir(work.stage), "chosen": work.loop.keep, "step": facts.saved.step},
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
 
 
 def write_training_report(

@@ -31,7 +31,7 @@ def test_a_detail_of_several_lines_is_printed_on_one():
     lines = PicochatError("usage.path", "a\nerror: forged\r\nb", fix="c\nd").lines()
     assert len(lines) == 3
     assert all("\n" not in line and "\r" not in line for line in lines)
-    assert "a error: forged b" in lines[0]
+    assert lines[0] == r"error: a\nerror: forged\r\nb"
 
 
 def test_an_unregistered_code_is_a_bug():

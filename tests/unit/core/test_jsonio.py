@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picochat.core.errors import PicochatError
-from picochat.core.jsonio import canonical_json, iter_jsonl, jsonl_bytes, parse_json, pretty_json, read_json
+from picochat.core.jsonio import canonical_json, finite, iter_jsonl, jsonl_bytes, parse_json, pretty_json, read_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -101,3 +101,20 @@ def test_a_last_line_without_its_newline_is_torn_even_when_it_parses(tmp_path):
     path.write_bytes(b"1\n2")
     assert json.loads("2") == 2
     assert list(iter_jsonl(path, torn_tail=True)) == [1]
+
+
+def test_half_a_surrogate_pair_is_written_as_its_escape_and_read_again():
+    value = {"name\udcff": ["\ud800 a"]}
+    for write in (canonical_json, pretty_json):
+        assert parse_json(write(value), "x") == value
+    assert canonical_json("\udcff") == rb'"\udcff"'
+
+
+@given(st.recursive(st.floats() | st.integers(), lambda t: st.lists(t) | st.dictionaries(st.text(), t), max_leaves=5))
+def test_what_is_made_finite_can_be_written(value):
+    assert finite(finite(value)) == finite(value)
+    assert canonical_json(finite(value))
+
+
+def test_only_numbers_that_are_not_finite_become_null():
+    assert finite({"a": (math.nan, 1.5, True, "nan"), "b": math.inf}) == {"a": [None, 1.5, True, "nan"], "b": None}

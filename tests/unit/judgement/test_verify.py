@@ -13,11 +13,12 @@ from tests.support.green_run import judge
 
 from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes, pretty_json
 from picochat.judgement import verify
-from picochat.judgement.summary import iter_files, self_digest
+from picochat.judgement.summary import iter_files
 from picochat.judgement.verify import verify_run
 from picochat.views.summary import render_summary
 

@@ -9,9 +9,10 @@ from picochat.core.errors import refuse
 from picochat.model.config import ModelConfig
 from picochat.model.init import init_weights
 from picochat.model.transformer import Transformer
+from picochat.stages.assignment import Assignment
 from picochat.stages.base.config import BaseConfig
 from picochat.stages.contract import StageContext
-from picochat.stages.session import Assignment, Session
+from picochat.stages.session import Session
 from picochat.stages.text_inputs import TextInputs, open_text_inputs
 from picochat.stages.training_report import write_training_report
 from picochat.training.config import MachineConfig

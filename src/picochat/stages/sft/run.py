@@ -14,8 +14,9 @@ from picochat.data.rows import JoinedRows, RowSource, WindowRows
 from picochat.inference.scoring import ValidationResult, score_validation
 from picochat.model.config import ModelConfig
 from picochat.model.transformer import Transformer
+from picochat.stages.assignment import Assignment
 from picochat.stages.contract import StageContext
-from picochat.stages.session import Assignment, Session
+from picochat.stages.session import Session
 from picochat.stages.sft.config import SftConfig
 from picochat.stages.sft.conversations import ChatData, load_chat
 from picochat.stages.text_inputs import open_text_inputs

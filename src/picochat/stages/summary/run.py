@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from picochat.artifacts import layout
-from picochat.artifacts.reports import Manifest
-from picochat.artifacts.schema import schema_tag
 from picochat.core import fs
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.gate import judge_evidence
 from picochat.judgement.profile import load_profile
-from picochat.judgement.summary import build_content, list_artifacts, self_digest
+from picochat.judgement.summary import build_content, list_artifacts
 from picochat.stages.contract import StageContext
 from picochat.stages.summary.config import SummaryConfig
 from picochat.views.summary import render_summary
@@ -47,9 +45,4 @@ def _write_summary(ctx: StageContext, config: SummaryConfig, content: dict[str, 
     # The old summary takes its numbered name first, so that the new one can list it.
     fs.move_aside(ctx.store.path(layout.SUMMARY))
     body = {**content, "artifacts": list_artifacts(ctx.store)}
-    manifest = record.manifest(ctx.clock.monotonic())
-    ctx.store.write_report(layout.SUMMARY, "summary", body | {"self_digest": _digest(body, manifest)}, manifest)
-
-
-def _digest(body: dict[str, Any], manifest: Manifest) -> str:
-    return self_digest({"schema": schema_tag("summary").to_json(), **body, "manifest": manifest.to_json()})
+    ctx.store.write_report(layout.SUMMARY, "summary", body, record.manifest(ctx.clock.monotonic()))
