@@ -39,7 +39,10 @@ class RunStore:
         report = require_schema(self.read(relative), schema, str(self.path(relative)))
         Manifest.from_json(report.get("manifest"), f"{self.path(relative)} manifest")
         if report.get("self_digest") != self_digest(report):
-            refuse("artifact.changed", f"{self.path(relative)} was changed after it was written: it has another self_digest")
+            refuse(
+                "artifact.changed",
+                f"{self.path(relative)} was changed after it was written: it has another self_digest",
+            )
         return report
 
     def write(self, relative: str, data: bytes) -> None:

@@ -21,8 +21,9 @@ def main(argv: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     try:
         failpoints.arm(os.environ.get("PICOCHAT_FAILPOINT", ""))
-        cli.main(args=[a for a in arguments if a != "--debug"], prog_name="picochat", standalone_mode=False)
-        code = 0
+        # Outside of standalone mode click returns the code of ctx.exit, or what the command returned.
+        result = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="picochat", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
     except PicochatError as err:
         if debug:
             traceback.print_exc()

@@ -128,7 +128,8 @@ def _story(body: dict[str, Any]) -> list[str]:
 def _losses(body: dict[str, Any]) -> list[str]:
     found, baselines = body["validation"], body.get("baselines", {})
     spread = f"standard error {found['bpb_se']:.3f}, {found['documents']:,} documents"
-    rows = [f"| {name} of the same documents | {value['bpb']:.3f} |" for name, value in baselines.items()]
+    ranked = sorted((value["bpb"], name) for name, value in baselines.items())
+    rows = [f"| {name} of the same documents | {bpb:.3f} |" for bpb, name in ranked]
     return [f"| **this model** | **{found['bpb']:.3f}** ({spread}) |", *rows]
 
 
@@ -138,5 +139,5 @@ def _machine(body: dict[str, Any]) -> list[str]:
         f"Optimizer {optim['optimizer']}, peak rate {optim['lr']:.3g}.",
         f"Device {machine['device']}, {machine['threads']} threads.",
         f"Precision {machine['precision']}: {machine['precision_reason']}.",
-        f"Blocks {machine['compile']}: {machine['compile_reason']}.",
+        f"Blocks {'compiled' if machine['compile'] == 'block' else 'eager'}: {machine['compile_reason']}.",
     ]
