@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.tiny_run import build_run, write_pack
 
 from picochat.artifacts.store import RunStore
-from tests.support.tiny_run import build_run, write_pack
 
 HERE = Path(__file__).parent
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.tiny_run import BASE_STEPS, SFT_STEPS, flip_byte
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
@@ -17,7 +18,6 @@ from picochat.pipeline.config import RunConfig, resolve
 from picochat.pipeline.runner import STAGE_BY_NAME, Factory, load_run_record, run_stages
 from picochat.stages.contract import StopFlag
 from picochat.training.ledger import spliced
-from tests.support.tiny_run import BASE_STEPS, SFT_STEPS, flip_byte
 
 Copy = Callable[[], RunStore]
 CHECKPOINT_FILES = (
@@ -71,7 +71,9 @@ def test_training_learned_something_and_counted_every_step(tiny_run: RunStore):
         report = tiny_run.read(layout.report_path(stage))
         assert report["training"]["steps"] == steps and report["training"]["completed"]
         assert report["training"]["tokens_seen"] == steps * 512
-        assert [line["step"] for line in spliced(tiny_run.path(f"{stage}/{layout.LEDGER}"))] == list(range(1, steps + 1))
+        assert [line["step"] for line in spliced(tiny_run.path(f"{stage}/{layout.LEDGER}"))] == list(
+            range(1, steps + 1)
+        )
         assert report["ema"]["tokens"] == report["validation"]["tokens"]
     base = tiny_run.read(layout.report_path(layout.BASE))
     assert base["training"]["final_loss"] < base["training"]["first_loss"] - 0.2
@@ -126,7 +128,9 @@ def test_a_report_of_another_run_is_refused(copy_of: Copy, tiny_run: RunStore, t
 
 def test_a_resume_of_a_finished_run_trains_nothing(copy_of: Copy):
     store = copy_of()
-    before = {p: p.read_bytes() for p in store.root.rglob("*") if p.is_file() and p.suffix in (".safetensors", ".jsonl")}
+    before = {
+        p: p.read_bytes() for p in store.root.rglob("*") if p.is_file() and p.suffix in (".safetensors", ".jsonl")
+    }
     run_stages(store, config_of(store), Factory(), resume=True)
     unchanged = {p: p.read_bytes() for p in before if p.name != layout.EVENTS}
     assert unchanged == {p: data for p, data in before.items() if p.name != layout.EVENTS}
@@ -200,7 +204,9 @@ def test_a_benchmark_joins_the_evidence_and_the_gate_shows_it(copy_of: Copy, tmp
     run_stages(store, config, Factory(), ("benchmark",), extra=extra)
     report = store.read(layout.report_path(layout.benchmark_dir("blimp")))
     assert report["items"] == 10 and report["partial"]
-    assert 0 <= report["headline"]["interval"][0] <= report["headline"]["point"] <= report["headline"]["interval"][1] <= 1
+    assert (
+        0 <= report["headline"]["interval"][0] <= report["headline"]["point"] <= report["headline"]["interval"][1] <= 1
+    )
     run_stages(store, config, Factory(), ("summary",))
     present = next(c for c in store.read(layout.GATE)["checks"] if c["id"] == "external.present")
     assert present["measured"] == 1

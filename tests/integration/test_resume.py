@@ -4,20 +4,27 @@ Compared are the spliced ledgers byte for byte, which hold loss, gradient norm, 
 weights, optimizer and EMA, and the digest of the final weights.
 """
 
+import itertools
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.support.tiny_run import picochat, set_flags, start, tiny_settings
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.events import iter_events
 from picochat.core.jsonio import canonical_json
+from picochat.inference.scoring import score_validation
 from picochat.judgement.verify import verify_run
+from picochat.pipeline.config import resolve, settings_layer
+from picochat.pipeline.profiles import load_profile
+from picochat.pipeline.runner import Factory, open_run, run_stages
+from picochat.stages import session
 from picochat.training.ledger import spliced
-from tests.support.tiny_run import picochat, set_flags, start, tiny_settings
 
 RESUMABLE = 75
 
@@ -37,10 +44,12 @@ CASES = [
     Case("after the optimizer, before the ledger", ("step.after_optimizer:sigkill@27",), (20,)),
     Case("first save, before the manifest", ("ckpt.before_manifest:sigkill@1",), ()),
     Case("second save, between the exchanges", ("ckpt.after_exchange_1:sigkill@2",), (20,)),
-    Case("a resume of a resume, in SFT too", ("step.after_optimizer:sigkill@12", "step.before_optimizer:sigkill@40"), (10,)),
+    Case(
+        "a resume of a resume, in SFT too",
+        ("step.after_optimizer:sigkill@12", "step.before_optimizer:sigkill@40"),
+        (10,),
+    ),
 ]
-
-
 
 
 def arguments(root: Path, pack: Path) -> list[object]:
@@ -115,27 +124,27 @@ def test_sigterm_saves_and_ends_with_75_and_a_second_writer_is_refused(tiny_run:
     assert_same_training(store, tiny_run)
 
 
-def test_the_chosen_weights_are_the_best_ones(pack: Path, tmp_path: Path):
-    """keep=best with a rate that destroys the model late: what ships is the early checkpoint, and it is judged."""
-    root = tmp_path / "run"
-    more = {
-        "base.loop.keep": "best",
-        "base.loop.eval_every": 5,
-        "base.loop.schedule": "constant",
-        "base.loop.muon_lr": 3.0,
-        "base.loop.lr": 0.5,
-        "eval.sets": ["eval"],
-    }
-    done = picochat("run", "tiny", "--out-dir", root, "--quiet", *set_flags(tiny_settings(pack) | more))
-    assert done.returncode == 0, done.stderr
-    store = RunStore(root)
+def test_the_chosen_weights_are_the_best_ones(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """keep=best while every held-out loss is worse than the one before: what ships is the first validated step."""
+    penalty = itertools.count()
+
+    def score_worse_each_time(*arguments):
+        found = score_validation(*arguments)
+        return replace(found, loss=found.loss + next(penalty))
+
+    monkeypatch.setattr(session, "score_validation", score_worse_each_time)
+    store = RunStore(tmp_path / "run")
+    settings = tiny_settings(pack, **{"base.loop.keep": "best", "base.loop.eval_every": 10})
+    resolved = resolve("tiny", load_profile("tiny").build(), [("--set", settings_layer(list(settings.items())))])
+    run_stages(
+        open_run(store.root, "tiny", resolved, False), resolved.config, Factory(), ("dataset", "tokenizer", "base")
+    )
     report = store.read(layout.report_path(layout.BASE))
-    history = {entry["step"]: entry["loss"] for entry in report["validation"]["history"]}
-    best = min(history, key=history.__getitem__)
-    assert best < 40, "the training of this test must get worse"
-    assert report["validation"]["loss"] == pytest.approx(history[best], rel=1e-6)
-    kept = store.read(f"{layout.BASE}/{layout.BEST}/{layout.CKPT_MANIFEST}")
-    assert kept["step"] == best and kept["weights_digest"] == report["weights_digest"]
-    shipped = store.read(f"{layout.checkpoint_dir(layout.BASE)}/{layout.CKPT_MANIFEST}")
-    assert shipped["weights_digest"] == report["weights_digest"]
-    assert not [result for result in verify_run(store) if result.verdict == "block"]
+    assert [entry["step"] for entry in report["validation"]["history"]] == [10, 20, 30, 40]
+    best, shipped, last = (
+        store.read(f"{layout.BASE}/{folder}/{layout.CKPT_MANIFEST}")
+        for folder in (layout.BEST, layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS)
+    )
+    assert best["step"] == 10
+    assert shipped["weights_digest"] == best["weights_digest"] == report["weights_digest"]
+    assert last["step"] == 40 and last["weights_digest"] != best["weights_digest"]

@@ -1,5 +1,4 @@
 from hypothesis import settings
-
 from tests.support.memory import memory_path  # noqa: F401
 
 # A deadline would measure the machine, and a database would leave files in the repository.

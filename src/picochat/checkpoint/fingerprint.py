@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -76,5 +77,7 @@ def _fix(refused: list[Difference]) -> str:
     if names <= ELASTIC:
         return "restore the saved values, or go on with --set resume.elastic=true (data-exact, loss-close)"
     if names <= ACCEPTABLE:
-        return f"restore the saved values, or go on with --set 'resume.accept={sorted(names)}' (not bit-exact)"
+        return (
+            f"restore the saved values, or go on with --set 'resume.accept={json.dumps(sorted(names))}' (not bit-exact)"
+        )
     return "restore the saved values, or start a new run with another --out-dir"

@@ -21,6 +21,13 @@ _PYTHON_WORDS = 625
 _NUMPY_WORDS = 624
 
 
+def seed_rng(seed: int) -> None:
+    """Sets the generators of python, numpy and torch (every device) to states that follow from `seed` alone."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
 def capture_rng(private: Generators | None = None, *, rank: int = 0) -> dict[str, Tensor]:
     """Python, numpy's global generator, torch on the CPU and every CUDA device, and the private generators by name."""
     states = {"python": _python_state(random.getstate()), "numpy": _numpy_state(), "torch": torch.get_rng_state()}

@@ -248,6 +248,10 @@ REASONS: dict[str, Reason] = {
         "a resume under other conditions is another run",
         "restore the saved value, or start a new run; some fields go on with resume.accept or resume.elastic",
     ),
+    # --- prompt
+    "prompt.too_long": Reason(
+        2, "a question that does not fit beside its answer cannot be read whole", "ask a shorter question"
+    ),
     # --- run folder
     "run.busy": Reason(
         5,

@@ -128,12 +128,16 @@ class JoinedRows:
         return len(self._first) + len(self._extra)
 
     def take(self, rows: NDArray[np.int64]) -> RowBlock:
-        near = rows < len(self._first)
-        parts = [self._first.take(rows[near])] if near.any() else []
-        if not near.all():
-            parts.append(self._second.take(self._extra[rows[~near] - len(self._first)]))
-        order = np.argsort(np.concatenate([np.flatnonzero(near), np.flatnonzero(~near)]), kind="stable")
-        tokens, targets, segments = (
-            np.concatenate([getattr(part, name) for part in parts])[order] for name in ("tokens", "targets", "segments")
+        changes = np.flatnonzero(np.diff(rows < len(self._first))) + 1
+        blocks = [self._take_run(run) for run in np.split(rows, changes)]
+        tokens, targets, segments, spans = (
+            np.concatenate([getattr(block, name) for block in blocks])
+            for name in ("tokens", "targets", "segments", "spans")
         )
-        return RowBlock(tokens, targets, segments, np.concatenate([part.spans for part in parts]))
+        return RowBlock(tokens, targets, segments, spans)
+
+    def _take_run(self, rows: NDArray[np.int64]) -> RowBlock:
+        """Rows that all stand in one of the two."""
+        if rows[0] < len(self._first):
+            return self._first.take(rows)
+        return self._second.take(self._extra[rows - len(self._first)])

@@ -17,12 +17,19 @@ NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises `device.missing` when the wanted one is not there."""
+    """`auto` is CUDA where there is one. Raises `config.value`, or `device.missing` when the wanted one is not there."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(wanted)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        refuse("device.missing", f"device {wanted!r} was asked for, but torch {torch.__version__} sees no CUDA device")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        refuse("config.value", f"{wanted!r} is no device", fix="use auto, cpu, cuda or cuda:N")
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type != "cpu" and (device.type != "cuda" or (device.index or 0) >= present):
+        refuse(
+            "device.missing",
+            f"device {wanted!r} was asked for, but torch {torch.__version__} sees {present} CUDA devices",
+        )
     return device
 
 

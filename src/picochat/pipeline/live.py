@@ -46,6 +46,7 @@ class StatusThread:
     def close(self, state: str, error: dict[str, Any] | None = None) -> None:
         """Writes the last status: finished, failed, stopped or blocked."""
         self._ended.set()
+        self._thread.join()  # or its last "running" could replace this one
         self.write(state, error)
 
     def write(self, state: str, error: dict[str, Any] | None = None) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from picochat.artifacts import layout
 from picochat.checkpoint.format import CheckpointManifest
+from picochat.checkpoint.rng import seed_rng
 from picochat.core.errors import refuse
 from picochat.core.fs import make_dir
 from picochat.data.batches import BatchStream
@@ -36,6 +37,7 @@ class Session:
 
     def __init__(self, ctx: StageContext, machine: Machine, work: Assignment) -> None:
         self._ctx, self._machine, self._work = ctx, machine, work
+        seed_rng(ctx.seed)
         self._samples = SampleWriter(ctx, work, machine.autocast)
         self._saved: CheckpointManifest | None = None
         make_dir(ctx.store.path(work.stage))

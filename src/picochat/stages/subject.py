@@ -37,7 +37,7 @@ class Subject:
     @property
     def environment(self) -> dict[str, str | int]:
         """What the manifest adds about torch."""
-        return {"torch": torch.__version__, "device": str(self.device), "threads": torch.get_num_threads()}
+        return {"torch": str(torch.__version__), "device": str(self.device), "threads": torch.get_num_threads()}
 
 
 def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig) -> Subject:

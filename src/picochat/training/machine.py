@@ -44,7 +44,7 @@ class Machine:
             "precision_reason": self.precision_reason,
             "threads": self.threads,
             "keeps_pages": self.keeps_pages,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from picochat.core.errors import refuse
 from picochat.training.config import OptimConfig
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -123,7 +124,7 @@ class OptimizerSet:
         return tensors
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Restores what `state_tensors` gave. Raises KeyError when a tensor belongs to no parameter of this model."""
+        """Restores what `state_tensors` gave. Raises `config.conflict` when a tensor has no place here."""
         places = {
             f"{part}/{self._names[id(p)]}": (optimizer, p)
             for part, optimizer in self.parts.items()
@@ -132,6 +133,12 @@ class OptimizerSet:
         }
         for name, value in tensors.items():
             place, _, key = name.rpartition("/")
+            if place not in places:
+                refuse(
+                    "config.conflict",
+                    f"the saved optimizer state has {name}, which the optimizer of now ({' and '.join(self.parts)}) has not",
+                    fix="choose the optimizer that wrote the checkpoint, or set sft.carry_optimizer = false",
+                )
             optimizer, parameter = places[place]
             # AdamW counts its steps in a CPU scalar per parameter; moments live where the parameter lives.
             optimizer.state[parameter][key] = value.clone() if value.ndim == 0 else value.to(parameter.device).clone()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from picochat.checkpoint.rng import capture_rng, restore_rng
+from picochat.checkpoint.rng import capture_rng, restore_rng, seed_rng
+from picochat.checkpoint.tensors import weights_digest
 from picochat.core.errors import PicochatError
 
 
@@ -73,3 +74,19 @@ def test_another_set_of_generators_is_refused(change):
     with pytest.raises(PicochatError) as caught:
         restore_rng(saved, {"g": torch.Generator()})
     assert (caught.value.code, caught.value.exit_code) == ("checkpoint.rng", 4)
+
+
+def test_a_seed_sets_every_generator_whatever_was_drawn_before():
+    """Two processes start with different generators; without this no two trainings would write the same ledger."""
+    seen = []
+    for draws in (0, 3):
+        random.seed()
+        for _ in range(draws):
+            random.random()
+            np.random.rand()
+            torch.rand(1)
+        seed_rng(7)
+        seen.append(weights_digest(capture_rng()))
+    assert seen[0] == seen[1]
+    seed_rng(8)
+    assert weights_digest(capture_rng()) != seen[0]

@@ -46,7 +46,9 @@ def test_constant_is_constant():
     assert {lr_factor(step, 10, 0, "constant") for step in range(10)} == {1.0}
 
 
-@given(st.integers(1, 200), st.floats(0, 0.5), st.floats(0, 1), st.sampled_from(["linear", "cosine", "wsd", "constant"]))
+@given(
+    st.integers(1, 200), st.floats(0, 0.5), st.floats(0, 1), st.sampled_from(["linear", "cosine", "wsd", "constant"])
+)
 def test_factors_lie_between_the_end_and_one_and_never_rise_after_the_warm_up(total, warm, final, name):
     warmup = round(warm * total)
     factors = [lr_factor(step, total, warmup, name, final) for step in range(total)]
@@ -183,7 +185,7 @@ def test_more_than_one_in_a_hundred_of_the_last_thousand_ends_the_training():
         guard.accepts(3.0, 1.0)
     assert guard.exhausted() is None
     guard.accepts(math.nan, 1.0)
-    assert "1.1% of the last 1000 steps were rejected (limit 1%)" == guard.exhausted()
+    assert guard.exhausted() == "1.1% of the last 1000 steps were rejected (limit 1%)"
 
 
 @given(st.lists(st.tuples(st.floats(width=32), st.floats(width=32)), max_size=80))

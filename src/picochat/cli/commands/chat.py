@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
 from picochat.artifacts import layout
 from picochat.cli import options
-from picochat.cli.commands.generate import iter_text, sampling_options, write_stream
 from picochat.cli.console import build_console, print_json
+from picochat.cli.sampling import iter_text, open_speaker, sampling_options, write_stream
+from picochat.core.errors import PicochatError, refuse
 
 HELP = "/reset forgets the conversation, /undo the last exchange, /history shows it, /quit ends"
 
@@ -29,25 +29,9 @@ class Turn(NamedTuple):
 @click.option("--prompt", help="Ask one question, print the answer, and end.")
 @sampling_options
 @options.json_option
-def chat(
-    run: str | None,
-    prompt: str | None,
-    max_new_tokens: int,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int,
-    checkpoint: Path | None,
-    tokenizer: Path | None,
-    device: str,
-    as_json: bool,
-) -> None:
+def chat(run: str | None, prompt: str | None, as_json: bool, **sampling: Any) -> None:
     """Talk to the chat model of RUN (default: the newest run). Lines that begin with / are commands."""
-    from picochat.cli.model_source import open_model
-    from picochat.inference.sampling import SamplingParams
-
-    source = open_model(run, layout.SFT, checkpoint, tokenizer, device)
-    params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
+    source, params = open_speaker(run, layout.SFT, sampling)
     if prompt is not None:
         pieces = answer(source, [Turn("user", prompt)], params)
         if as_json:
@@ -71,6 +55,8 @@ def answer(source, turns: list[Turn], params):
     while len(kept) > 1 and len(render(kept, tok, add_generation_prompt=True).ids) > room:
         kept = kept[2:]
     ids = render(kept, tok, add_generation_prompt=True).ids
+    if len(ids) >= model.config.max_seq_len:
+        refuse("prompt.too_long", f"the question has {len(ids):,} tokens, the context has {model.config.max_seq_len:,}")
     return iter_text(tok, stream(model, ids, params, {tok.end, tok.eos}, source.loaded.autocast))
 
 
@@ -86,9 +72,18 @@ def converse(source, params, console) -> None:
         if text.startswith("/"):
             turns = obey(text, turns, console)
         elif text:
-            turns = [*turns, Turn("user", text)]
-            reply = write_stream(answer(source, turns, params)).rstrip("\n")
-            turns = [*turns, Turn("assistant", reply)]
+            turns = say(source, turns, text, params, console)
+
+
+def say(source, turns: list[Turn], text: str, params, console) -> list[Turn]:
+    """The conversation after a question and its answer; one that cannot be asked leaves it as it was."""
+    asked = [*turns, Turn("user", text)]
+    try:
+        reply = write_stream(answer(source, asked, params)).rstrip("\n")
+    except PicochatError as err:
+        console.print("\n".join(err.lines()), markup=False)
+        return turns
+    return [*asked, Turn("assistant", reply)]
 
 
 def obey(command: str, turns: list[Turn], console) -> list[Turn]:

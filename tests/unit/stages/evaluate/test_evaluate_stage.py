@@ -2,6 +2,7 @@ import pytest
 from tests.support.chat_run import EVAL_ROWS, build_model, chat_run
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import self_digest
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import canonical_json, iter_jsonl
@@ -122,6 +123,7 @@ def test_weights_that_the_report_does_not_speak_of(tmp_path):
     with chat_run(tmp_path / "one", build_model(1)) as other, chat_run(tmp_path / "two") as ctx:
         report = ctx.store.read("sft/report.json")
         report["weights_digest"] = other.store.read("sft/report.json")["weights_digest"]
+        report["self_digest"] = self_digest(report)
         ctx.store.write("sft/report.json", canonical_json(report))
         with pytest.raises(PicochatError, match="holds weights") as err:
             run(ctx, CONFIG, MACHINE)
