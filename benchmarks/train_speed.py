@@ -1,6 +1,7 @@
 """Tokens per second of `train base` against a plain Hugging Face loop of equal parameters, batch and context.
 
-Four contestants take turns in one run, each in a process of its own, several rounds; the table shows medians and ratios:
+Four contestants take turns in one run, each in a process of its own, several rounds; the table shows medians and
+ratios:
 
     hf-fp32    transformers' LlamaForCausalLM, float32, eager, fused AdamW
     hf-bf16    the same under bf16 autocast, compiled
@@ -23,7 +24,15 @@ import sys
 import time
 from typing import Any
 
-SHAPE = {"vocab_size": 8192, "dim": 256, "n_layers": 10, "n_heads": 4, "n_kv_heads": 1, "head_dim": 64, "hidden_dim": 704}
+SHAPE = {
+    "vocab_size": 8192,
+    "dim": 256,
+    "n_layers": 10,
+    "n_heads": 4,
+    "n_kv_heads": 1,
+    "head_dim": 64,
+    "hidden_dim": 704,
+}
 SEQ_LEN, MICRO_BATCH = 512, 8
 CONTESTANTS = ("hf-fp32", "hf-bf16", "ours-fp32", "ours")
 THRESHOLDS = {"hf-bf16": 1.4, "hf-fp32": 2.8}
@@ -73,7 +82,11 @@ def run_contestant(name: str, steps: int, threads: int | None) -> dict[str, Any]
         started = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - started)
-    return {"tokens_per_s": SEQ_LEN * MICRO_BATCH / statistics.median(seconds), "parameters": parameters, "choice": choice}
+    return {
+        "tokens_per_s": SEQ_LEN * MICRO_BATCH / statistics.median(seconds),
+        "parameters": parameters,
+        "choice": choice,
+    }
 
 
 def build_peer(name: str, threads: int | None):
@@ -145,16 +158,22 @@ def build_ours(name: str, threads: int | None):
     config = ModelConfig(max_seq_len=SEQ_LEN, residual="parallel", **SHAPE)
     model = Transformer(config)
     init_weights(model, torch.Generator().manual_seed(0))
-    loop = LoopConfig(tokens=10**8, seq_len=SEQ_LEN, micro_batch_size=MICRO_BATCH, tokens_per_step=SEQ_LEN * MICRO_BATCH)
+    loop = LoopConfig(
+        tokens=10**8, seq_len=SEQ_LEN, micro_batch_size=MICRO_BATCH, tokens_per_step=SEQ_LEN * MICRO_BATCH
+    )
     loop = loop.model_copy(update={"document_mask": False})
     recipe = resolve_recipe(loop, count_parameters(config).total)
     stream = np.random.default_rng(0).integers(0, SHAPE["vocab_size"], SEQ_LEN * MICRO_BATCH * 64 + 1, dtype=np.uint16)
     rows = WindowRows(stream, np.arange(0, len(stream), 1024), np.arange(len(stream) // 1024 + 1), SEQ_LEN)
-    batches = BatchStream(rows, SampleOrder(len(rows), 1).samples_at, micro_batch_size=MICRO_BATCH, micro_batches=1, document_mask=False)
+    batches = BatchStream(
+        rows, SampleOrder(len(rows), 1).samples_at, micro_batch_size=MICRO_BATCH, micro_batches=1, document_mask=False
+    )
     ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.jsonl")
     parts = LoopParts(recipe.steps, lambda step: 1.0, recipe.optim.lr, 1.0, ledger, autocast=machine.autocast)
     objective = LanguageModeling(loop.z_loss, loop.loss_chunk_tokens)
-    trainer = Trainer(model, objective, OptimizerSet(model, recipe.optim), batches, machine.world, parts, [], TrainState())
+    trainer = Trainer(
+        model, objective, OptimizerSet(model, recipe.optim), batches, machine.world, parts, [], TrainState()
+    )
     compiled, _ = choose_compile("auto", machine, recipe.steps, trainer.rehearse)
     if compiled:
         compile_blocks(model)
@@ -181,13 +200,15 @@ def show(rounds: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
         return
     print(f"CPU features: {', '.join(features) or 'unknown'}; native bf16: {'yes' if native else 'no'}")
     for name, rows in rounds.items():
-        print(f"{name:10} {medians[name]:>9,.0f} tokens/s   {rows[0]['parameters'] / 1e6:.2f} M parameters   {rows[0]['choice']}")
+        millions = rows[0]["parameters"] / 1e6
+        print(f"{name:10} {medians[name]:>9,.0f} tokens/s   {millions:.2f} M parameters   {rows[0]['choice']}")
     for name, ratio in ratios.items():
         print(f"{name:22} {ratio:.2f} x")
     if native:
         for peer, threshold in THRESHOLDS.items():
             ratio = ratios[f"ours / {peer}"]
-            print(f"threshold ours / {peer} >= {threshold}: {'reached' if ratio >= threshold else 'MISSED'} at {ratio:.2f}")
+            word = "reached" if ratio >= threshold else "MISSED"
+            print(f"threshold ours / {peer} >= {threshold}: {word} at {ratio:.2f}")
     else:
         print("the thresholds (1.4 x hf-bf16, 2.8 x hf-fp32) are for a CPU with AMX: NOT RUN here")
 

@@ -69,7 +69,8 @@ def build_pages() -> dict[str, str]:
 def _cli_lines() -> Iterator[str]:
     yield f"# Command line\n\n{NOTE}"
     yield "`picochat` and `python -m picochat.cli` are the same program. RUN is a run folder, its name below the runs"
-    yield "folder (`runs`, or `$PICOCHAT_RUNS`), or `@last`; without it the newest run is meant. Any command takes `--debug`.\n"
+    yield "folder (`runs`, or `$PICOCHAT_RUNS`), or `@last`; without it the newest run is meant. Any command takes"
+    yield "`--debug`.\n"
     yield from _command_lines(cli, "picochat")
 
 
@@ -94,8 +95,9 @@ def _command_lines(command: click.Command, path: str) -> Iterator[str]:
 
 def _config_lines() -> Iterator[str]:
     yield f"# Configuration\n\n{NOTE}"
-    yield "Every key is reached with `--set KEY=VALUE` or stands in a TOML file that `--config` names. The columns on the"
-    yield "right are the values of the profiles; `derived` is chosen from the number of parameters and shown with its rule."
+    yield "Every key is reached with `--set KEY=VALUE` or stands in a TOML file that `--config` names. The columns on"
+    yield "the right are the values of the profiles; `derived` is chosen from the number of parameters and shown with"
+    yield "its rule."
     values = {name: flatten(profile.build().as_dict()) for name, profile in PROFILES.items()}
     shown = [name for name in values if not name.endswith("-ddp8") or name.startswith("h200")]
     keys = list(values["tiny"])
@@ -104,7 +106,8 @@ def _config_lines() -> Iterator[str]:
         for key in (key for key in keys if key.partition(".")[0] == section):
             cells = " | ".join(_value(values[name].get(key)) for name in shown)
             yield f"| `{key}` | {_cell(_meaning(RunConfig, key.split('.')))} | {cells} |"
-    yield "\n## resume\n\nAbout one attempt, never part of `run.json`: `--set resume.KEY=VALUE`.\n\n| key | meaning |\n|---|---|"
+    yield "\n## resume\n\nAbout one attempt, never part of `run.json`: `--set resume.KEY=VALUE`.\n"
+    yield "| key | meaning |\n|---|---|"
     for name, field in ResumeConfig.model_fields.items():
         yield f"| `resume.{name}` | {_cell(field.description or '')} |"
     yield ""
@@ -156,7 +159,8 @@ def _error_lines() -> Iterator[str]:
 def _check_lines() -> Iterator[str]:
     profiles = {name: load_profile(name).profile for name in PROFILE_NAMES}
     yield f"# Checks\n\n{NOTE}"
-    yield "What each gate profile asks: how far a check may go (`block`, `block_if_present`, `warn`, `shown`) and its threshold.\n"
+    yield "What each gate profile asks: how far a check may go (`block`, `block_if_present`, `warn`, `shown`) and its"
+    yield "threshold.\n"
     yield f"| check | title | unit | {' | '.join(f'{n} v{p.version}' for n, p in profiles.items())} |"
     yield f"|---|---|---|{'---|' * len(profiles)}"
     for name, facts in CHECKS.items():

@@ -44,7 +44,10 @@ def test_every_command_has_help():
 
 def test_help_is_quick_and_imports_no_torch():
     """The limit is on processor time, the best of three, so that a busy machine does not turn it red."""
-    code = "import sys\nfrom picochat.cli.__main__ import main\ntry:\n    main(['--help'])\nfinally:\n    print('torch' in sys.modules, 'numpy' in sys.modules)"
+    code = (
+        "import sys\nfrom picochat.cli.__main__ import main\ntry:\n    main(['--help'])\n"
+        "finally:\n    print('torch' in sys.modules, 'numpy' in sys.modules)"
+    )
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

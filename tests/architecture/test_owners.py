@@ -18,7 +18,8 @@ RUN_FILES = {
     name.rpartition("/")[2] for key, name in vars(layout).items() if key.isupper() and isinstance(name, str)
 } - {""}
 RUN_FILES = {name for name in RUN_FILES if "." in name}
-TAGS = "a|b|i|p|body|br|button|code|div|form|h[1-6]|head|html|img|input|li|link|pre|script|span|style|svg|table|td|th|tr|ul"
+TAGS = "a|b|i|p|body|br|button|code|div|form|h[1-6]|head|html|img|input|li|link|pre|script|span|style|svg"
+TAGS += "|table|td|th|tr|ul"
 
 
 class Rule(NamedTuple):
@@ -44,7 +45,7 @@ STRING_OWNERS = {
     "run file name": ("artifacts/layout.py", "core/publish.py", "tokenizer/tokenizer.py"),
     "markup": ("workbench/templates/", "workbench/static/", "export/templates/"),
 }
-"""core/publish.py names the parts of any published folder; tokenizer.py names its own file when it is given a folder."""
+"""core/publish.py names the parts of any published folder; tokenizer.py names its own file when given a folder."""
 
 
 def bare_code(source: str) -> Iterator[tuple[int, str]]:

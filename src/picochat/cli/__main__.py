@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
         code = result if isinstance(result, int) else 0
     except PicochatError as err:
         if debug:
-            traceback.print_exc()
+            _complain(traceback.format_exc().splitlines())
         _complain(err.lines())
         code = err.exit_code
     except click.exceptions.Exit as err:

@@ -17,7 +17,7 @@ NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises `config.value`, or `device.missing` when the wanted one is not there."""
+    """`auto` is CUDA where there is one. Raises `config.value`, or `device.missing` when it is not there."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

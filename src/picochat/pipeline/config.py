@@ -50,6 +50,18 @@ class RunConfig(Config):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _optimizer_goes_on(self) -> RunConfig:
+        base, sft = self.base.loop.optimizer, self.sft.loop.optimizer
+        if self.sft.carry_optimizer and self.sft.base is None and base != sft:
+            refuse(
+                "config.conflict",
+                f"sft.carry_optimizer goes on with the state of {base} (base.loop.optimizer) in {sft} "
+                "(sft.loop.optimizer)",
+                fix=f'set sft.loop.optimizer = "{base}", or sft.carry_optimizer = false',
+            )
+        return self
+
 
 class Resolved(NamedTuple):
     """A configuration and, for each flattened key, where its value came from."""

@@ -56,7 +56,7 @@ def tiny() -> RunConfig:
 
 
 def small() -> RunConfig:
-    """An evening on a laptop: about 12 M parameters, 20 tokens a parameter."""
+    """An evening on a laptop: about 11 M parameters, 22 tokens a parameter."""
     model = ModelConfig(vocab_size=8192, dim=320, n_layers=8, n_heads=5, n_kv_heads=1, head_dim=64, max_seq_len=512)
     return RunConfig(
         data=DatasetConfig(),
@@ -143,7 +143,7 @@ PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
         Profile("tiny", "0.76 M parameters, minutes on two CPU cores", tiny),
-        Profile("small", "about 12 M parameters, an evening on a laptop", small),
+        Profile("small", "about 11 M parameters, an evening on a laptop", small),
         Profile("h100-100m", "107 M parameters on one H100", h100_100m),
         Profile("h100-100m-ddp8", "107 M parameters on eight H100", h100_100m, ranks=8),
         Profile("h200-1b-ddp8", "1.12 B parameters on eight H200", h200_1b_ddp8, ranks=8),

@@ -78,6 +78,11 @@ class Factory:
     resume_policy: ResumeConfig = field(default_factory=ResumeConfig)
 
 
+def require_machine(config: MachineConfig) -> None:
+    """Resolves device and precision before any work is done. Raises `device.missing` or `usage.unavailable`."""
+    importlib.import_module("picochat.training.machine").build_machine(config)
+
+
 def open_run(root: Path, profile: str, resolved: Resolved, resume: bool) -> RunStore:
     """Creates the run folder with run.json, or opens the one to resume. Raises `run.*`, `config.*` or `disk.*`."""
     store = RunStore(root)

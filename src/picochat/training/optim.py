@@ -136,7 +136,7 @@ class OptimizerSet:
             if place not in places:
                 refuse(
                     "config.conflict",
-                    f"the saved optimizer state has {name}, which the optimizer of now ({' and '.join(self.parts)}) has not",
+                    f"the saved optimizer state has {name}, which this optimizer ({' and '.join(self.parts)}) has not",
                     fix="choose the optimizer that wrote the checkpoint, or set sft.carry_optimizer = false",
                 )
             optimizer, parameter = places[place]

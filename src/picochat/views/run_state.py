@@ -32,6 +32,8 @@ class RunState(NamedTuple):
     steps: int | None
     tokens_per_s: float | None
     eta_s: float | None
+    error: str | None
+    """Code and detail of what ended the run."""
     last_event: str | None
     """Kind and time of the newest event."""
     verdict: str | None
@@ -64,10 +66,11 @@ def read_run_state(
         name=root.name,
         state=str(state),
         stage=status.get("stage") or last.get("stage"),
-        step=status.get("step"),
-        steps=status.get("steps"),
-        tokens_per_s=status.get("tokens_per_s"),
-        eta_s=status.get("eta_s") if state == RUNNING else None,
+        step=_number(status, "step"),
+        steps=_number(status, "steps"),
+        tokens_per_s=_number(status, "tokens_per_s"),
+        eta_s=_number(status, "eta_s") if state == RUNNING else None,
+        error=_error(status),
         last_event=f"{last['kind']} {last['t']}" if last else None,
         verdict=gate.get("verdict"),
         profile=gate.get("profile"),
@@ -80,6 +83,17 @@ def _is_alive(status: dict[str, Any], started: Callable[[int], int | None]) -> b
     pid = status.get("pid")
     now = started(pid) if isinstance(pid, int) else None
     return now is not None and status.get("process_started") in (None, now)
+
+
+def _number(status: dict[str, Any], key: str) -> Any:
+    """A figure of the status; what is none is unknown."""
+    value = status.get(key)
+    return value if isinstance(value, int | float) else None
+
+
+def _error(status: dict[str, Any]) -> str | None:
+    error = status.get("error")
+    return f"{error.get('code')}: {error.get('detail')}" if isinstance(error, dict) else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@ import pytest
 from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult, Evidence, overall
 from picochat.artifacts.code_record import code_record, cpu_features, environment_record, package_digest
-from picochat.artifacts.metrics import METRICS
 from picochat.artifacts.reports import FileRef
 from picochat.artifacts.schema import VERSIONS, require_schema, schema_tag
 from picochat.core.errors import PicochatError
@@ -115,8 +114,3 @@ def test_the_code_and_the_environment_are_recorded_without_variables(monkeypatch
     assert environment.keys() == {"python", "platform", "machine", "cpu_features", "device"}
     assert "canary-1234" not in str(environment)
     assert set(cpu_features()) <= {"avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16"}
-
-
-def test_every_metric_knows_its_direction():
-    assert {metric.better for metric in METRICS.values()} <= {"lower", "higher", ""}
-    assert METRICS["bpb"].unit == "bits/byte"

@@ -51,7 +51,14 @@ def test_bytes(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (12.6, "13 s"), (75.2, "1 min 15 s"), (3599.7, "1 h 0 min"), (7260, "2 h 1 min")],
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (12.6, "13 s"),
+        (75.2, "1 min 15 s"),
+        (3599.7, "1 h 0 min"),
+        (7260, "2 h 1 min"),
+    ],
 )
 def test_durations(value, text):
     assert format_duration(value) == text

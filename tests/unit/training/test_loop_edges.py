@@ -99,7 +99,7 @@ def test_two_ranks_draw_what_one_process_draws_in_order():
     whole = build_stream(micro_batch_size=2, micro_batches=4)
     ranks = [build_stream(micro_batch_size=2, micro_batches=2, rank=rank, world_size=2) for rank in range(2)]
     for _ in range(3):
-        wanted = [batch for batch in whole.draw_step()]
+        wanted = list(whole.draw_step())
         found = [batch for stream in ranks for batch in stream.draw_step()]
         for a, b in zip(wanted, found, strict=True):
             assert torch.equal(a.tokens_BT, b.tokens_BT) and torch.equal(a.targets_BT, b.targets_BT)

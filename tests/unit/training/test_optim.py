@@ -176,13 +176,13 @@ def test_the_average_follows_the_weights_and_lends_them_out():
     ema = Ema(model, 0.75)
     model.weight.data.fill_(2.0)
     ema.update()
-    assert float(ema.averages["weight"]) == 1.25
+    assert ema.averages["weight"].item() == 1.25
     with ema.applied():
-        assert float(model.weight) == 1.25
-    assert float(model.weight) == 2.0
+        assert model.weight.item() == 1.25
+    assert model.weight.item() == 2.0
     with pytest.raises(RuntimeError), ema.applied():
         raise RuntimeError
-    assert float(model.weight) == 2.0
+    assert model.weight.item() == 2.0
 
 
 def test_an_average_is_restored_to_the_bit():

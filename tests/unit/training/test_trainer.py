@@ -1,4 +1,4 @@
-"""The loop's laws: a bad step costs one step and no bit, accumulation is no other training, masked targets count nothing."""
+"""The loop's laws: a bad step costs one step and no bit, accumulation changes nothing, masked targets count nothing."""
 
 import copy
 from collections.abc import Iterator

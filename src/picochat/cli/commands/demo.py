@@ -10,7 +10,7 @@ from picochat.cli import options
 from picochat.cli.commands.run import announce, resolve_run
 from picochat.cli.session import work_on
 from picochat.cli.verdict import finish
-from picochat.pipeline.runner import open_run
+from picochat.pipeline.runner import open_run, require_machine
 
 
 @click.command()
@@ -22,6 +22,7 @@ from picochat.pipeline.runner import open_run
 def demo(out_dir: Path | None, resume: bool, settings: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     """Run the whole factory on built-in text and show the verdict."""
     resolved, policy = resolve_run("tiny", None, {}, settings)
+    require_machine(resolved.config.machine)
     store = open_run(out_dir or options.new_run_dir("demo"), "tiny", resolved, resume)
     announce(store, resolved, quiet)
     work_on(store, resolved.config, resume=resume, quiet=quiet, policy=policy)

@@ -16,7 +16,7 @@ from picochat.core.config import merge, read_toml
 from picochat.core.units import format_count
 from picochat.pipeline.config import Resolved, resolve, settings_layer
 from picochat.pipeline.profiles import PROFILES, load_profile, require_available
-from picochat.pipeline.runner import open_run
+from picochat.pipeline.runner import open_run, require_machine
 from picochat.training.config import ResumeConfig
 
 TRAINING = (layout.BASE, layout.SFT)
@@ -61,6 +61,7 @@ def run(
         print_json({"profile": profile, "config": resolved.config.as_dict(), "origins": resolved.origins})
         return
     require_available(load_profile(profile), resolved.config)
+    require_machine(resolved.config.machine)
     root = out_dir or (options.find_run(None).root if resume else options.new_run_dir(profile))
     store = open_run(root, profile, resolved, resume)
     announce(store, resolved, quiet)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from picochat.artifacts import layout
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
 from picochat.core.units import format_count, format_duration
@@ -21,14 +20,11 @@ def status(run: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(store.root), **state._asdict()})
         return
-    live = store.read(layout.STATUS) if store.has(layout.STATUS) else {}
     lines = [f"{store.root}: {state.state}" + (f", stage {state.stage}" if state.stage else "")]
-    if live.get("step"):
-        lines.append(
-            f"step {live['step']:,} of {live['steps']:,}, {format_count(live.get('tokens_per_s') or 0)} tokens/s"
-        )
-    if live.get("eta_s") and state.state == "running":
-        lines.append(f"about {format_duration(live['eta_s'])} left in this stage")
-    if live.get("error"):
-        lines.append(f"{live['error']['code']}: {live['error']['detail']}")
+    if state.step and state.steps:
+        lines.append(f"step {state.step:,} of {state.steps:,}, {format_count(state.tokens_per_s or 0)} tokens/s")
+    if state.eta_s:
+        lines.append(f"about {format_duration(state.eta_s)} left in this stage")
+    if state.error:
+        lines.append(state.error)
     build_console().print("\n".join(lines), markup=False)

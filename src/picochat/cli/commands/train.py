@@ -15,7 +15,7 @@ from picochat.cli.session import work_on
 from picochat.core.errors import refuse
 from picochat.core.jsonio import read_json
 from picochat.core.units import format_count
-from picochat.pipeline.runner import open_run
+from picochat.pipeline.runner import open_run, require_machine
 
 
 @click.group()
@@ -82,6 +82,7 @@ def run_stage(stage: str, values: dict[str, str], tokenizer: Path, flags: dict[s
     given: dict[str, Any] = values | {"machine.device": flags["device"], "machine.precision": flags["precision"]}
     given |= {"model.vocab_size": vocab_size, "tokenizer.vocab_size": vocab_size}
     resolved, policy = resolve_run(flags["profile"], None, given, flags["settings"])
+    require_machine(resolved.config.machine)
     store = open_run(flags["out_dir"], flags["profile"], resolved, flags["resume"])
     announce(store, resolved, flags["quiet"], (stage,))
     work_on(store, resolved.config, (stage,), resume=flags["resume"], quiet=flags["quiet"], policy=policy)
