@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from picochat.data.batches import Batch
-from picochat.data.rows import IGNORE
-from picochat.model.losses import chunked_cross_entropy
+from picochat.model.losses import chunked_cross_entropy, keep_targets
 from picochat.model.transformer import Transformer
 from picochat.training.objective import LossOutput
 
@@ -27,15 +25,10 @@ class ChatTuning:
 
     def __call__(self, model: nn.Module, batch: Batch) -> LossOutput:
         assert isinstance(model, Transformer)
-        hidden_ND = model(batch.tokens_BT, segments_BT=batch.segments_BT).flatten(0, 1)
-        targets_N = batch.targets_BT.flatten()
-        supervised = torch.nonzero(targets_N != IGNORE).squeeze(1)
+        hidden_BTD = model(batch.tokens_BT, segments_BT=batch.segments_BT)
+        hidden_KD, targets_K = keep_targets(hidden_BTD.flatten(0, 1), batch.targets_BT.flatten())
         loss = chunked_cross_entropy(
-            hidden_ND.index_select(0, supervised),
-            model.head_weight,
-            targets_N[supervised],
-            z_loss=self._z_loss,
-            chunk_tokens=self._chunk_tokens,
+            hidden_KD, model.head_weight, targets_K, z_loss=self._z_loss, chunk_tokens=self._chunk_tokens
         )
         return LossOutput(
             loss.total_sum, loss.loss_sum, batch.num_targets, {"supervised_frac": batch.num_targets / batch.num_tokens}

@@ -35,6 +35,7 @@ class LogHook(Hook):
         self._stage, self._every, self._flops = stage, every, flops_per_token
         self._events, self._live, self._progress, self._clock = events, live, progress, clock
         self._window_tokens, self._window_start = 0, 0.0
+        self._first_step: int | None = None
 
     def on_start(self, trainer: Training) -> None:
         self._window_start = self._clock.monotonic()
@@ -55,7 +56,10 @@ class LogHook(Hook):
         due = result.step % self._every == 0 or result.step in (1, steps)
         elapsed = self._clock.monotonic() - self._window_start
         rate = self._window_tokens / elapsed if elapsed > 0 else 0.0
-        eta_s = (steps - result.step) * result.tokens / rate if rate else None
+        # The first step of a process may compile: its speed foretells nothing.
+        self._first_step = self._first_step or result.step
+        foretells = rate > 0 and result.step > self._first_step
+        eta_s = (steps - result.step) * result.tokens / rate if foretells else None
         self._live.update(
             stage=self._stage,
             step=result.step,
@@ -65,9 +69,9 @@ class LogHook(Hook):
             eta_s=eta_s,
         )
         if due:
-            note = f"loss {result.loss:.3f}, {format_count(rate)} tokens/s" + (
-                f", {format_duration(eta_s)} left" if eta_s else ""
-            )
+            note = f"loss {result.loss:.3f}"
+            if eta_s is not None:
+                note += f", {format_count(rate)} tokens/s, {format_duration(eta_s)} left"
             self._progress.update(result.step, steps, note)
             self._events.emit(
                 "step",
@@ -82,6 +86,7 @@ class LogHook(Hook):
                 rss_bytes=peak_rss_bytes(),
                 **result.extras,
             )
+        if due or not foretells:
             self._window_tokens, self._window_start = 0, self._clock.monotonic()
 
 

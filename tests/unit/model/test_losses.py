@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from picochat.model.losses import chunked_cross_entropy
+from picochat.model.losses import chunked_cross_entropy, keep_targets
 
 
 def make_case(n_tokens, vocab, seed=0):
@@ -55,6 +55,32 @@ def test_only_ignored_targets_give_zero_and_finite_gradients():
     out.total_sum.backward()
     assert out.total_sum.item() == 0.0 and out.num_targets.item() == 0
     assert hidden.grad is not None and hidden.grad.abs().max() == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 16), st.integers(0, 99))
+def test_leaving_out_what_is_no_target_changes_nothing(n_tokens, multiple, seed):
+    hidden, weight, targets = make_case(n_tokens, 33, seed)
+    kept_hidden, kept_targets = keep_targets(hidden, targets, multiple=multiple)
+    assert len(kept_targets) == len(kept_hidden) and (
+        len(kept_targets) % multiple == 0 or len(kept_targets) == n_tokens
+    )
+    whole = chunked_cross_entropy(hidden, weight, targets)
+    kept = chunked_cross_entropy(kept_hidden, weight, kept_targets)
+    assert kept.num_targets.item() == whole.num_targets.item()
+    torch.testing.assert_close(kept.total_sum, whole.total_sum, rtol=1e-5, atol=1e-4)
+    expected = torch.autograd.grad(whole.total_sum, (hidden, weight))
+    for found, wanted in zip(torch.autograd.grad(kept.total_sum, (hidden, weight)), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=2e-5)
+
+
+def test_batches_of_chat_rows_meet_the_head_in_few_shapes():
+    lengths = set()
+    for targets_set in range(0, 1000, 7):
+        targets = torch.full((1024,), -100)
+        targets[:targets_set] = 5
+        lengths.add(len(keep_targets(torch.zeros(1024, 2), targets)[1]))
+    assert lengths == {256, 512, 768, 1024}
 
 
 def test_the_reported_loss_has_no_gradient():
