@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOTU_OPTION := $(if $(REAL_DATA),--real-data $(REAL_DATA))
+REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
 .PHONY: help demo test check bench install clean
 .DEFAULT_GOAL := help
@@ -34,7 +34,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not deep and not gpu" $(SOTU_OPTION)
+	$(BIN)/pytest -m "not deep and not gpu" $(REAL_DATA_OPTION)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
