@@ -76,7 +76,8 @@ def attend_fused(q_BHTh: Tensor, k_BKSh: Tensor, v_BKSh: Tensor, mask_BTS: Tenso
 
 def attend_trained(q_BHTh: Tensor, k_BKSh: Tensor, v_BKSh: Tensor, mask_BTS: Tensor | None) -> Tensor:
     """`attend_causal_blocks` behind the signature of the other two paths; only for whole rows without a mask."""
-    return attend_causal_blocks(q_BHTh, k_BKSh, v_BKSh)
+    # Under autocast a norm leaves queries and keys in float32; values come straight from a product, in its dtype.
+    return attend_causal_blocks(q_BHTh.to(v_BKSh.dtype), k_BKSh.to(v_BKSh.dtype), v_BKSh)
 
 
 def choose_attention(q_BHTh: Tensor, k_BKSh: Tensor, mask_BTS: Tensor | None) -> Callable[..., Tensor]:
@@ -84,7 +85,7 @@ def choose_attention(q_BHTh: Tensor, k_BKSh: Tensor, mask_BTS: Tensor | None) ->
     n_new, n_keys = q_BHTh.shape[2], k_BKSh.shape[2]
     if n_new == 1 or (mask_BTS is not None and n_keys <= MATMUL_MAX_KEYS):
         return attend_matmul
-    if mask_BTS is None and q_BHTh.device.type == "cpu" and q_BHTh.requires_grad and not torch.compiler.is_compiling():
+    if mask_BTS is None and q_BHTh.device.type == "cpu" and q_BHTh.requires_grad:
         return attend_trained
     return attend_fused
 

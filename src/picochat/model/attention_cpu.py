@@ -40,6 +40,7 @@ class _CausalBlocks(Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Products in the inputs' dtype; what is exponentiated or subtracted, in float32."""
         q_BHTh, k_BKTh, v_BKTh, out_BHTh, lse_BHT = ctx.saved_tensors
         grad_out_BHTh = grads[0]
         B, H, T, h = q_BHTh.shape
@@ -47,8 +48,8 @@ class _CausalBlocks(Function):
         keys, values = k_BKTh.reshape(B * K, T, h), v_BKTh.reshape(B * K, T, h)
         scaled_q_BHTh, scaled_keys = q_BHTh * h**-0.5, keys * h**-0.5
         grad_q, grad_k, grad_v = torch.empty_like(out_BHTh), torch.zeros_like(keys), torch.zeros_like(values)
-        delta_BHT1 = (grad_out_BHTh * out_BHTh).sum(-1, keepdim=True)
-        lse_BHT1 = lse_BHT.to(q_BHTh.dtype).unsqueeze(-1)
+        delta_BHT1 = (grad_out_BHTh * out_BHTh).sum(-1, keepdim=True, dtype=torch.float32)
+        lse_BHT1, dtype = lse_BHT.unsqueeze(-1), q_BHTh.dtype
         for start in range(0, T, BLOCK_TOKENS):
             block = slice(start, min(start + BLOCK_TOKENS, T))
             past = slice(0, block.stop)
@@ -56,11 +57,11 @@ class _CausalBlocks(Function):
                 x[:, :, block].reshape(B * K, -1, x.shape[3])
                 for x in (scaled_q_BHTh, grad_out_BHTh, lse_BHT1, delta_BHT1)
             )
-            weights = torch.bmm(q, keys[:, past].transpose(1, 2)).sub_(lse).exp_()
+            weights = torch.bmm(q, keys[:, past].transpose(1, 2)).float().sub_(lse).exp_()
             # Only the last square of a block reaches into the future; tril zeroes what exp made of it.
             weights.view(B * H, -1, block.stop)[:, :, start:].tril_()
-            grad_v[:, past] += torch.bmm(weights.transpose(1, 2), grad_out)
-            slope = torch.bmm(grad_out, values[:, past].transpose(1, 2)).sub_(delta).mul_(weights)
+            grad_v[:, past] += torch.bmm(weights.to(dtype).transpose(1, 2), grad_out)
+            slope = torch.bmm(grad_out, values[:, past].transpose(1, 2)).float().sub_(delta).mul_(weights).to(dtype)
             grad_q[:, :, block] = torch.bmm(slope, scaled_keys[:, past]).view(B, H, -1, h)
             grad_k[:, past] += torch.bmm(slope.transpose(1, 2), q)
         return grad_q, grad_k.view_as(k_BKTh), grad_v.view_as(v_BKTh)
