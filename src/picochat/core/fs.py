@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,11 @@ from picochat.core.failpoints import failpoint
 from picochat.core.jsonio import pretty_json
 
 TMP_PREFIX = ".tmp-"
+OVERLAP_BYTES = 1 << 20
 
 
 class HashingWriter:
-    """A binary writer that counts and hashes what goes through it."""
+    """A binary writer that counts and hashes what goes through it; large pieces are hashed while they are written."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -31,9 +33,17 @@ class HashingWriter:
         self.bytes = 0
 
     def write(self, data: bytes | memoryview) -> int:
-        self._stream.write(data)
-        self._hash.update(data)
         size = memoryview(data).nbytes
+        if size < OVERLAP_BYTES:
+            self._stream.write(data)
+            self._hash.update(data)
+        else:
+            hashing = threading.Thread(target=self._hash.update, args=(data,))
+            hashing.start()
+            try:
+                self._stream.write(data)
+            finally:
+                hashing.join()
         self.bytes += size
         return size
 
@@ -116,6 +126,17 @@ def write_volatile(path: Path, data: bytes) -> None:
         raise_disk_error(err, path, len(data))
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep_temporaries(root: Path) -> list[Path]:
+    """Removes what writers of single files left below `root` when they died. Only for whoever holds the run's lock.
+
+    Temporary folders are left to `core/publish.py`, which looks whether one is whole.
+    """
+    found = [path for path in root.rglob(f"{TMP_PREFIX}*") if path.is_file() and not path.is_symlink()]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
 
 
 def move_aside(path: Path) -> Path | None:
