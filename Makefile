@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test check bench install clean
+.PHONY: help demo test faults check bench install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the whole factory on built-in text, minutes on a laptop"
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
+	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
 	@echo "make bench   speed against peers, in turns in one run"
 
@@ -35,6 +36,10 @@ test: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -m "not deep and not gpu" $(REAL_DATA_OPTION)
+
+# Where strace, root or loop devices are missing, a bar is NOT RUN; --require-all makes that a failure.
+faults: $(VENV)/.dev
+	$(BIN)/pytest -q -m bar --full
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

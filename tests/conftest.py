@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.support.bars"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

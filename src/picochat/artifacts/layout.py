@@ -34,6 +34,7 @@ BENCHMARKS = "benchmarks"
 CHECKPOINT = "checkpoint"
 CHECKPOINT_PREVIOUS = "checkpoint.previous"
 BEST = "best"
+KEPT = "kept"
 LEDGER = "ledger.jsonl"
 SAMPLES = "samples.jsonl"
 REPORT = "report.json"
@@ -68,6 +69,11 @@ def rank_log(rank: int) -> str:
 def checkpoint_dir(stage: str) -> str:
     """`base` -> `base/checkpoint`."""
     return f"{stage}/{CHECKPOINT}"
+
+
+def kept_checkpoint(step: int) -> str:
+    """`100` -> `kept/step-00000100`, below the folder of a training."""
+    return f"{KEPT}/step-{step:08d}"
 
 
 def benchmark_dir(name: str) -> str:

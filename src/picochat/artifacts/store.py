@@ -79,6 +79,15 @@ class RunStore:
         base = self.path(folder)
         return [file_ref(kind, p, self.root) for p in sorted(base.rglob("*")) if p.is_file()] if base.is_dir() else []
 
+    def checkpoint_folders(self) -> list[str]:
+        """The checkpoints that this run holds, relative to it: the named ones of each training, then the kept ones."""
+        found = []
+        for stage in (layout.BASE, layout.SFT):
+            names = (layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST)
+            kept = sorted(p.name for p in self.path(f"{stage}/{layout.KEPT}").glob("step-*"))
+            found += [f"{stage}/{name}" for name in (*names, *(f"{layout.KEPT}/{name}" for name in kept))]
+        return [folder for folder in found if self.path(folder).exists()]
+
     def resolve(self, ref: FileRef) -> Path:
         return Path(ref.path) if ref.external else self.path(ref.path)
 

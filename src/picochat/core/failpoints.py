@@ -7,6 +7,7 @@ Without an armed point a pass costs one look into an empty dict.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import time
@@ -29,8 +30,10 @@ SAVE_POINTS = (
 )
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
 FILE_POINTS = ("file.before_publish",)
-POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS)
-ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep"})
+VALUE_POINTS = ("guard.value",)
+"""Where a number passes by that a test may spoil with the action `nan`."""
+POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS + VALUE_POINTS)
+ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep", "nan"})
 
 _armed: dict[str, list] = {}
 
@@ -40,7 +43,8 @@ def arm(spec: str) -> None:
     for part in filter(None, spec.split(",")):
         name, _, rest = part.partition(":")
         action, _, count = rest.partition("@")
-        if name not in POINTS or action not in ACTIONS or not _is_pass(count or "1"):
+        known = name in POINTS and action in ACTIONS and (action != "nan" or name in VALUE_POINTS)
+        if not known or not _is_pass(count or "1"):
             refuse("failpoint.name", f"{part!r} is no failpoint: a name of {len(POINTS)} and one of {sorted(ACTIONS)}")
         _armed[name] = [action, int(count or 1)]
 
@@ -60,12 +64,27 @@ def disarm() -> None:
 
 def failpoint(name: str) -> None:
     """Takes the armed action when this pass is the one that was asked for."""
+    if action := _due(name):
+        _act(action, name)
+
+
+def spoil(name: str, value: float) -> float:
+    """`value`, or NaN at the pass that was armed with `nan`; any other action is taken."""
+    action = _due(name)
+    if action == "nan":
+        return math.nan
+    if action:
+        _act(action, name)
+    return value
+
+
+def _due(name: str) -> str | None:
+    """The armed action, at the pass that was asked for."""
     if name not in _armed:
-        return
+        return None
     entry = _armed[name]
     entry[1] -= 1
-    if entry[1] == 0:
-        _act(entry[0], name)
+    return entry[0] if entry[1] == 0 else None
 
 
 def _act(action: str, name: str) -> None:

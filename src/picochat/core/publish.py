@@ -124,9 +124,9 @@ def publish_folder(
     with writer_lock(parent):
         try:
             recover_folder(parent, name, verify, manifest_name=manifest_name)
+            _require_space(parent / name, expected_bytes)
         except OSError as err:
-            raise_disk_error(err, parent / name)
-        _require_space(parent / name, expected_bytes)
+            raise_disk_error(err, parent / name, expected_bytes)
         for attempt in (1, 2):
             writing = _Attempt(parent, name, manifest_name, keep_previous, exchange)
             try:
@@ -148,7 +148,7 @@ def recover_folder(parent: Path, name: str, verify: Verify, *, manifest_name: st
     current, previous = parent / name, parent / (name + PREVIOUS_SUFFIX)
     leftovers = _leftovers(parent, TMP_PREFIX, name) + _leftovers(parent, TRASH_PREFIX, name)
     restored = None
-    if not os.path.lexists(current):
+    if not _is_named(current):
         candidates = [*_leftovers(parent, TMP_PREFIX, name), previous, *_leftovers(parent, TRASH_PREFIX, name)]
         whole = next((path for path in candidates if path.is_dir() and verify(path)), None)
         if whole is not None:
@@ -267,6 +267,15 @@ def _remove_folder(folder: Path, manifest_name: str) -> None:
     failpoint("ckpt.mid_trash")
     shutil.rmtree(folder)
     fsync_dir(folder.parent)
+
+
+def _is_named(path: Path) -> bool:
+    """Whether the name is taken. A disk error is raised and never read as "free"."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _leftovers(parent: Path, prefix: str, name: str) -> list[Path]:

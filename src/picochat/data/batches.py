@@ -96,7 +96,7 @@ class BatchStream:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"next_sample": self._next, "rows": len(self._source), "epoch": int(self.epoch)}
+        return {"next_sample": self._next, "rows": len(self._source)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["rows"] != len(self._source):

@@ -109,10 +109,8 @@ class RunEvidence:
     @functools.cached_property
     def checkpoints(self) -> dict[str, CheckpointFacts]:
         """The checkpoint folders that exist, by path; those of base and sft in any case."""
-        names = (layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST)
-        paths = [f"{stage}/{name}" for stage in (layout.BASE, layout.SFT) for name in names]
-        wanted = [path for path in paths if path.endswith(f"/{layout.CHECKPOINT}") or self.store.path(path).is_dir()]
-        return {path: self._checkpoint(path) for path in wanted}
+        judged = [layout.checkpoint_dir(stage) for stage in (layout.BASE, layout.SFT)]
+        return {path: self._checkpoint(path) for path in dict.fromkeys([*judged, *self.store.checkpoint_folders()])}
 
     def _checkpoint(self, relative: str) -> CheckpointFacts:
         folder = self.store.path(relative)

@@ -14,7 +14,7 @@ from picochat.judgement.documents import value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding, short
 
-_CHECKPOINTS = frozenset({layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST})
+_CHECKPOINTS = frozenset({layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST, layout.KEPT})
 
 
 def check_history(evidence: RunEvidence) -> list[CheckResult]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from picochat.artifacts import layout
@@ -25,9 +27,15 @@ class StatusThread:
     """Publishes `live` as status.json and listens to control.json while a run is working."""
 
     def __init__(
-        self, store: RunStore, live: dict[str, Any], stop: StopFlag, attempt: int, interval_s: float = INTERVAL_S
+        self,
+        store: RunStore,
+        live: dict[str, Any],
+        stop: StopFlag,
+        attempt: int,
+        acknowledge: Callable[[str], None] = lambda request: None,
+        interval_s: float = INTERVAL_S,
     ) -> None:
-        self._store, self._live, self._stop = store, live, stop
+        self._store, self._live, self._stop, self._acknowledge = store, live, stop, acknowledge
         self._attempt, self._interval_s = attempt, interval_s
         self._beat = 0
         self._ended = threading.Event()
@@ -59,6 +67,7 @@ class StatusThread:
             "process_started": process_start(pid),
             "attempt": self._attempt,
             "heartbeat": self._beat,
+            "beat_at_s": round(time.monotonic(), 3),
             "updated_at": utc_now(),
             "error": error,
             **self._live,
@@ -79,3 +88,4 @@ class StatusThread:
             request = read_json(path)
             if isinstance(request, dict) and request.get("request") == "stop":
                 self._stop.reason = "asked for by control.json"
+                self._acknowledge("stop")

@@ -91,7 +91,7 @@ def open_run(root: Path, profile: str, resolved: Resolved, resume: bool) -> RunS
             refuse("run.not_empty", f"{root} already holds a run")
         _require_same_config(store, resolved)
         return store
-    if root.is_dir() and any(p.name != layout.LOCK for p in root.iterdir()):
+    if root.is_dir() and not all(map(_is_of_a_dead_start, root.iterdir())):
         refuse("run.not_empty", f"{root} is not empty and holds no run.json", fix="choose another --out-dir")
     fs.make_dir(root)
     fs.make_dir(root / layout.LOGS)
@@ -112,6 +112,13 @@ def open_run(root: Path, profile: str, resolved: Resolved, resume: bool) -> RunS
     return store
 
 
+def _is_of_a_dead_start(path: Path) -> bool:
+    """What an attempt leaves that died before it had written run.json."""
+    if path.name == layout.LOGS and path.is_dir():
+        return not any(path.iterdir())
+    return path.name == layout.LOCK or (path.name.startswith(fs.TMP_PREFIX) and path.is_file())
+
+
 def load_run_record(store: RunStore) -> RunRecord:
     """run.json of a run. Raises `run.missing` when the folder holds none."""
     if not store.has(layout.RUN):
@@ -123,12 +130,8 @@ def _require_same_config(store: RunStore, resolved: Resolved) -> None:
     saved, now = flatten(load_run_record(store).config), flatten(resolved.config.as_dict())
     differing = sorted(key for key in saved.keys() | now.keys() if saved.get(key) != now.get(key))
     if differing:
-        key = differing[0]
-        refuse(
-            "run.config",
-            f"{len(differing)} settings differ from {store.path(layout.RUN)}: "
-            f"{key} was {saved.get(key)!r}, now {now.get(key)!r}",
-        )
+        rows = "; ".join(f"{key} was {saved.get(key)!r}, now {now.get(key)!r}" for key in differing)
+        refuse("run.config", f"the settings differ from {store.path(layout.RUN)}: {rows}")
 
 
 def run_stages(
@@ -144,6 +147,7 @@ def run_stages(
     Errors are written to events, log and status before they are raised again.
     """
     with RunLock(store.root):
+        fs.sweep_temporaries(store.root)
         attempt = 1 + max((event.get("attempt", 0) for event in iter_events(store.path(layout.EVENTS))), default=0)
         events = EventWriter(store.path(layout.EVENTS), attempt)
         log = open_log(store.path(layout.rank_log(0)))
@@ -160,8 +164,12 @@ def run_stages(
             factory.stop,
             live,
         )
+
+        def acknowledge(request: str) -> None:
+            events.emit("control_ack", live.get("stage", ""), request=request)
+
         try:
-            with StatusThread(store, live, factory.stop, attempt) as status:
+            with StatusThread(store, live, factory.stop, attempt, acknowledge) as status:
                 try:
                     for spec in (*(spec for spec in STAGES if names is None or spec.name in names), *extra):
                         _run_stage(context, spec, config)
@@ -176,9 +184,10 @@ def run_stages(
 
 def _run_stage(context: StageContext, spec: StageSpec, config: RunConfig) -> None:
     arguments = spec.arguments(config)
-    if context.resume and is_finished(context.store, spec, arguments[0]):
-        context.progress.say(f"{spec.name}: finished before, unchanged")
-        return
+    if context.resume and (found := inspect_finished(context.store, spec, arguments[0])):
+        context.progress.say(f"{spec.name}: {found.reason}")
+        if found.files:
+            return
     if context.stop.requested:
         refuse("run.stopped", f"stopped before stage {spec.name}: {context.stop.reason}")
     context.live.clear()
@@ -193,10 +202,20 @@ def _run_stage(context: StageContext, spec: StageSpec, config: RunConfig) -> Non
     LOGGER.info("stage %s finished in %.1f s", spec.name, seconds)
 
 
-def is_finished(store: RunStore, spec: StageSpec, config: Config) -> bool:
-    """Whether a stage's report stands, was made with this configuration, and its files are the recorded ones."""
+class Finished(NamedTuple):
+    """What a resume found of a stage: the number of files that verified, 0 when it is run again, and why."""
+
+    files: int
+    reason: str
+
+
+def inspect_finished(store: RunStore, spec: StageSpec, config: Config) -> Finished | None:
+    """Whether a stage's report stands, was made with this configuration, and its files are the recorded ones.
+
+    None when it never finished.
+    """
     if not store.has(spec.report):
-        return False
+        return None
     try:
         report = store.require_outputs(spec.report, spec.schema)
         manifest = Manifest.from_json(report["manifest"], spec.report)
@@ -204,8 +223,11 @@ def is_finished(store: RunStore, spec: StageSpec, config: Config) -> bool:
             store.require_unchanged(ref)
     except PicochatError as err:
         LOGGER.warning("%s is run again: %s", spec.name, err.detail)
-        return False
-    return manifest.config == config.digest()
+        return Finished(0, f"run again, {err.code}: {err.detail}")
+    if manifest.config != config.digest():
+        return Finished(0, "run again, its configuration is another one than its report's")
+    files = 1 + len(manifest.inputs) + len(manifest.outputs)
+    return Finished(files, f"finished before, skipped: {files} files have their recorded digests")
 
 
 def _record_failure(events: EventWriter, status: StatusThread, live: dict[str, Any], err: BaseException) -> None:

@@ -17,7 +17,9 @@ from picochat.training.machine import Machine
 from picochat.training.objective import Objective
 from picochat.training.recipe import Recipe
 
-CADENCE = frozenset({"log_every", "sample_every", "save_every", "eval_every", "state_digest_every", "keep"})
+CADENCE = frozenset(
+    {"log_every", "sample_every", "save_every", "eval_every", "state_digest_every", "keep", "keep_every"}
+)
 """Settings that decide when something is written, never what is trained."""
 
 

@@ -26,11 +26,12 @@ class SampleWriter:
         )
 
     def write(self, step: int) -> None:
-        """Answers every prompt and writes all rows so far."""
+        """Answers every prompt and writes all rows so far; those of this step or a later one are being repeated."""
         work, tok = self._work, self._work.tokenizer
         params = SamplingParams(max_new_tokens=min(MAX_NEW_TOKENS, work.model.config.max_seq_len // 2))
         prompts = [ids for _, ids in work.prompts]
         replies = generate_batch(work.model, prompts, params, {tok.eos, tok.end}, autocast=self._autocast)
+        self._rows = [row for row in self._rows if row["step"] < step]
         for (shown, _), reply in zip(work.prompts, replies, strict=True):
             row = {"step": step, "prompt": shown, "text": tok.decode(reply.ids), "finished": reply.finished}
             self._rows.append(row)

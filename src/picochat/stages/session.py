@@ -26,7 +26,7 @@ from picochat.training.ledger import Ledger, require_every_step
 from picochat.training.machine import Machine, choose_compile, compile_blocks
 from picochat.training.optim import OptimizerSet
 from picochat.training.recipe import resolve_recipe
-from picochat.training.recording import CheckpointHook, LogHook, SampleHook, ValidationHook
+from picochat.training.recording import CheckpointHook, LogHook, ResumeHook, SampleHook, ValidationHook
 from picochat.training.schedule import lr_factor
 from picochat.training.state import TrainState
 from picochat.training.trainer import GuardStop, LoopParts, Trainer
@@ -40,6 +40,7 @@ class Session:
         seed_rng(ctx.seed)
         self._samples = SampleWriter(ctx, work, machine.autocast)
         self._saved: CheckpointManifest | None = None
+        self._save_s: list[float] = []
         make_dir(ctx.store.path(work.stage))
         self._parameters = sizing.count_parameters(work.model.config)
         self._recipe = resolve_recipe(work.loop, self._parameters.total)
@@ -61,6 +62,7 @@ class Session:
             work.stage, work.loop.log_every, self._flops, self._ctx.events, self._ctx.live, self._ctx.progress, clock
         )
         hooks: list[Hook] = [
+            *self._resume_hooks(),
             log,
             validation,
             SampleHook(work.loop.sample_every, self._sample),
@@ -80,11 +82,17 @@ class Session:
                 f"{work.stage} stopped at step {trainer.state.step:,} of {trainer.loop.steps:,}: {stopped}",
             )
         seconds = clock.monotonic() - started
-        self._tell_exactness()
         require_every_step(self._ledger_path, trainer.loop.steps)
         found = self._hand_over(validation)
         tokens = (trainer.state.step - steps_before) * trainer.batches.tokens_per_step
         return self._outcome(found, seconds, tokens)
+
+    def _resume_hooks(self) -> list[Hook]:
+        """The first of all hooks, so that a checkpoint of the same step already holds what it found."""
+        if self._resumed is None:
+            return []
+        ledger, exact = self._trainer.loop.ledger, self._resumed.may_be_exact
+        return [ResumeHook(self._work.stage, self._trainer.state, ledger, exact, self._ctx.events)]
 
     @property
     def _ledger_path(self):
@@ -119,19 +127,13 @@ class Session:
             lr_factor=lambda step: lr_factor(step, recipe.steps, recipe.warmup_steps, loop.schedule, loop.final_frac),
             lr=recipe.optim.lr,
             clip=loop.clip,
-            ledger=Ledger(self._ledger_path, self._resumable_step()),
+            ledger=Ledger(self._ledger_path),
             ema=Ema(self._work.model, loop.ema_decay) if loop.ema_decay else None,
             autocast=self._machine.autocast,
             stop_reason=lambda: self._ctx.stop.reason,
             rng_digest=rng_digest,
             clock=self._ctx.clock,
         )
-
-    def _resumable_step(self) -> int | None:
-        """Whether an older ledger is to be compared with: only when resuming, and some checkpoint may be there."""
-        folder = self._ctx.store.path(self._work.stage)
-        present = any((folder / name).exists() for name in (layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS))
-        return 0 if self._ctx.resume and present else None
 
     def _state_digest(self, step: int) -> str | None:
         every = self._work.loop.state_digest_every
@@ -146,6 +148,7 @@ class Session:
             return None
         if resumed.warning:
             self._ctx.events.emit("warning", self._work.stage, code="checkpoint.recovered", text=resumed.warning)
+        self._trainer.loop.ledger = Ledger(self._ledger_path, resumed.state.step)
         self._ctx.progress.say(f"resuming {self._work.stage} at step {resumed.state.step:,} of {self._recipe.steps:,}")
         return resumed
 
@@ -162,15 +165,6 @@ class Session:
         self._keeper.fingerprint["compile_mode"] = "block" if chosen else "eager"
         return "as in the checkpoint" if self._resumed else reason
 
-    def _tell_exactness(self) -> None:
-        if self._resumed is None:
-            return
-        ledger = self._trainer.loop.ledger
-        exact = self._resumed.may_be_exact and not ledger.differing
-        entry = {"repeated_steps": ledger.repeated, "differing_steps": ledger.differing[:10], "exact": exact}
-        self._trainer.state.resumes.append(entry)
-        self._ctx.events.emit("resumed", self._work.stage, **entry)
-
     def _score(self) -> ValidationResult:
         with _eager():
             return score_validation(
@@ -178,15 +172,26 @@ class Session:
             )
 
     def _save(self) -> None:
-        trainer = self._trainer
-        self._saved = self._keeper.save(trainer)
+        trainer, every = self._trainer, self._work.loop.keep_every
+        if every and trainer.state.step % every == 0:
+            # Before the checkpoint that a resume goes on from, so that a crash in between repeats this save as well.
+            self._publish(layout.kept_checkpoint(trainer.state.step))
+        self._saved = self._publish(layout.CHECKPOINT)
         self._ctx.events.emit(
             "checkpoint_saved", self._work.stage, step=trainer.state.step, weights_digest=self._saved.weights_digest
         )
 
     def _keep_best(self) -> None:
         if self._work.loop.keep == "best":
-            self._keeper.save(self._trainer, name=layout.BEST)
+            self._publish(layout.BEST)
+
+    def _publish(self, name: str) -> CheckpointManifest:
+        """One durable save, whose time is counted."""
+        started = self._ctx.clock.monotonic()
+        self._trainer.loop.ledger.sync()
+        saved = self._keeper.save(self._trainer, name=name)
+        self._save_s.append(self._ctx.clock.monotonic() - started)
+        return saved
 
     def _hand_over(self, validation: ValidationHook) -> ValidationResult:
         """The chosen weights go into `checkpoint/`: what is judged is what ships."""
@@ -213,6 +218,7 @@ class Session:
             losses=[float.fromhex(line["loss"]) for line in require_every_step(self._ledger_path, self._recipe.steps)],
             seconds=seconds,
             tokens=tokens,
+            save_s=self._save_s,
             validation=found,
             ema=self._ema_validation(),
             saved=self._saved,

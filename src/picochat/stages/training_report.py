@@ -25,7 +25,7 @@ EDGE_STEPS = 20
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What a session measured. `seconds` and `tokens` are of this attempt alone."""
+    """What a session measured. `seconds`, `tokens` and `save_s` (of each save) are of this attempt alone."""
 
     recipe: Recipe
     machine: dict[str, Any]
@@ -34,6 +34,7 @@ class TrainingFacts:
     losses: list[float]
     seconds: float
     tokens: int
+    save_s: list[float]
     validation: ValidationResult
     ema: ValidationResult | None
     saved: CheckpointManifest
@@ -66,6 +67,11 @@ def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
             "final_loss": fmean(facts.losses[-EDGE_STEPS:]),
             "duration_s": round(facts.seconds, 3),
             "tokens_per_s": round(facts.tokens / facts.seconds, 1) if facts.seconds > 0 else 0.0,
+            "saves": {
+                "count": len(facts.save_s),
+                "duration_s": round(sum(facts.save_s), 3),
+                "frac": round(sum(facts.save_s) / facts.seconds, 4) if facts.seconds > 0 else 0.0,
+            },
             "resumes": state.resumes,
         },
         "validation": asdict(facts.validation) | {"history": state.history},
@@ -114,12 +120,14 @@ def render_training(stage: str, body: dict[str, Any]) -> str:
 
 
 def _story(body: dict[str, Any]) -> list[str]:
-    training = body["training"]
+    training, saves = body["training"], body["training"]["saves"]
     return [
         f"{training['steps']:,} of {training['planned_steps']:,} steps of {body['recipe']['tokens_per_step']:,} tokens "
         f"in {format_duration(training['duration_s'])}, {format_count(training['tokens_per_s'])} tokens/s.",
         f"{training['epochs']:.2f} passes over {format_count(training['unique_tokens'])} unique tokens; "
         f"{training['skipped_steps']} steps skipped by the guard.",
+        f"Checkpoint saves: {saves['count']:,} in {format_duration(saves['duration_s'])}, "
+        f"{saves['frac']:.1%} of the time.",
         f"Loss {training['first_loss']:.3f} at the start, {training['final_loss']:.3f} at the end. "
         f"Peak memory {format_bytes(body['peak_rss_bytes'])}.",
     ]

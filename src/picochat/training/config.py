@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from picochat.core.config import Config
+from picochat.core.errors import refuse
 from picochat.training.schedule import ScheduleName
 
 
@@ -57,12 +58,24 @@ class LoopConfig(Config):
     """Steps between two validations; 0 only at the end."""
     save_every: int = Field(default=0, ge=0)
     """Steps between two checkpoints; 0 only at the end."""
+    keep_every: int = Field(default=0, ge=0)
+    """Steps between two checkpoints that are kept for good in `kept/`, a multiple of save_every; 0 keeps none."""
     sample_every: int = Field(default=0, ge=0)
     log_every: int = Field(default=10, gt=0)
     state_digest_every: int = Field(default=0, ge=0)
     """Steps between two digests of weights, optimizer and EMA in the ledger; 0 only at the end."""
     keep: Literal["last", "best"] = "last"
     """Which weights the stage hands over."""
+
+    @model_validator(mode="after")
+    def _kept_ones_are_saved(self) -> LoopConfig:
+        if self.keep_every and (not self.save_every or self.keep_every % self.save_every):
+            refuse(
+                "config.conflict",
+                f"keep_every is {self.keep_every:,}, which is no multiple of save_every, {self.save_every:,}",
+                fix=f"set loop.save_every = {self.keep_every}, or a divisor of it",
+            )
+        return self
 
 
 class MachineConfig(Config):

@@ -12,13 +12,14 @@ from torch import Tensor
 from picochat.artifacts import layout
 from picochat.checkpoint.fingerprint import claims_exact, require_fingerprint
 from picochat.checkpoint.format import CheckpointManifest
-from picochat.checkpoint.reader import load_checkpoint, load_for_resume
+from picochat.checkpoint.reader import LoadedCheckpoint, load_checkpoint, load_for_resume
 from picochat.checkpoint.rng import capture_rng, restore_rng
 from picochat.checkpoint.tensors import weights_digest
 from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint
+from picochat.core.errors import refuse
 from picochat.model.transformer import Transformer
 from picochat.training.config import ResumeConfig
-from picochat.training.state import TrainState
+from picochat.training.state import TrainState, require_keys
 from picochat.training.trainer import Trainer
 
 
@@ -42,16 +43,17 @@ class Keeper:
         self.fingerprint = dict(fingerprint)
 
     def save(self, trainer: Trainer, name: str = layout.CHECKPOINT) -> CheckpointManifest:
-        """A complete checkpoint of this moment; when it returns, the bytes were read back from disk."""
+        """A complete checkpoint of this moment below the stage; when it returns, the bytes were read back from disk."""
         state, ema = trainer.state, trainer.loop.ema
         state.guard = trainer.loop.guard.state_dict()
         state.batches = trainer.batches.state_dict()
         state.ema_updates = ema.updates if ema else 0
         model = trainer.model
         assert isinstance(model, Transformer)
+        folder = self._dir / name
         return save_checkpoint(
-            self._dir,
-            name=name,
+            folder.parent,
+            name=folder.name,
             facts=CheckpointFacts(
                 self._stage, state.step, state.tokens_seen, self.fingerprint, self._run_digest, trainer.world.size
             ),
@@ -79,14 +81,8 @@ class Keeper:
             return None
         self.fingerprint["compile_mode"] = saved.manifest.fingerprint.get("compile_mode")
         differences = require_fingerprint(saved.manifest.fingerprint, self.fingerprint, policy.accept, policy.elastic)
-        load_weights(model, saved.weights or {})
-        trainer.optimizer.load_state_tensors(saved.optimizer or {})
-        state = trainer.state = TrainState.from_dict(saved.train_state)
-        if trainer.loop.ema and saved.ema:
-            trainer.loop.ema.load_state_dict(saved.ema, state.ema_updates)
-        trainer.loop.guard.load_state_dict(state.guard)
-        trainer.batches.load_state_dict(state.batches)
-        restore_rng(saved.rng or {}, rank=trainer.world.rank)
+        _restore_parts(trainer, model, saved)
+        state = trainer.state
         return Resumed(state, self.fingerprint["compile_mode"] == "block", claims_exact(differences), point.warning)
 
     def take_best(self, trainer: Trainer) -> None:
@@ -95,6 +91,27 @@ class Keeper:
         assert isinstance(model, Transformer)
         best = load_checkpoint(self._dir / layout.BEST, run_digest=self._run_digest, parts={"weights"})
         load_weights(model, best.weights or {})
+
+
+def _restore_parts(trainer: Trainer, model: Transformer, saved: LoadedCheckpoint) -> None:
+    """Everything that was saved, complete or refused: a part that is missing is never taken as fresh."""
+    state, ema = TrainState.from_dict(saved.train_state), trainer.loop.ema
+    wanted = ("weights", "optimizer", "rng", "ema") if ema else ("weights", "optimizer", "rng")
+    if absent := [name for name in wanted if getattr(saved, name) is None]:
+        refuse("checkpoint.state", f"step {state.step}: the checkpoint has no {absent[0]} to go on with")
+    require_keys(state.guard, trainer.loop.guard.state_dict(), "the guard")
+    require_keys(state.batches, trainer.batches.state_dict(), "the position in the data")
+    load_weights(model, saved.weights or {})
+    optimizer = saved.optimizer or {}
+    if not optimizer and state.step > state.skipped_steps:
+        refuse("checkpoint.state", f"step {state.step}: the optimizer's state is empty after accepted steps")
+    trainer.optimizer.load_state_tensors(optimizer)
+    if ema:
+        ema.load_state_dict(saved.ema or {}, state.ema_updates)
+    trainer.loop.guard.load_state_dict(state.guard)
+    trainer.batches.load_state_dict(state.batches)
+    restore_rng(saved.rng or {}, rank=trainer.world.rank)
+    trainer.state = state
 
 
 def named_weights(model: Transformer) -> dict[str, Tensor]:

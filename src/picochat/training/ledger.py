@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picochat.core.errors import refuse
-from picochat.core.fs import raise_disk_error
+from picochat.core.fs import raise_disk_error, sync_stream
 from picochat.core.jsonio import canonical_json, iter_jsonl
 
 
@@ -27,18 +27,36 @@ class Ledger:
     """Appends lines; on a resume it compares each repeated step with what stood there before."""
 
     def __init__(self, path: Path, resumed_step: int | None = None) -> None:
-        """`resumed_step` is the step of the checkpoint that training goes on from; None starts a new file."""
+        """`resumed_step` is the step of the checkpoint that training goes on from; None starts a new file.
+
+        The file is opened by the first line: until then an earlier one stays as it is. Raises `training.ledger` when
+        a step up to `resumed_step` has no line.
+        """
         self._path = path
+        self._mode = "wb" if resumed_step is None else "ab"
+        self._stream: IO[bytes] | None = None
         self._before: dict[int, dict[str, Any]] = {}
         self.repeated = 0
         self.differing: list[int] = []
-        if resumed_step is not None and path.exists():
-            self._before = {line["step"]: line for line in iter_jsonl(path, torn_tail=True)}
+        if resumed_step is not None:
+            self._read_before(resumed_step)
+
+    @property
+    def to_repeat(self) -> int:
+        """The last step that an earlier attempt wrote; up to it this attempt is compared."""
+        return max(self._before, default=0)
+
+    def _read_before(self, resumed_step: int) -> None:
+        if self._path.exists():
+            self._before = {line["step"]: line for line in iter_jsonl(self._path, torn_tail=True)}
             self._cut_torn_tail()
-        try:
-            self._stream = open(path, "ab" if resumed_step is not None else "wb")
-        except OSError as err:
-            raise_disk_error(err, path)
+        if absent := sorted(set(range(1, resumed_step + 1)) - set(self._before)):
+            refuse(
+                "training.ledger",
+                f"{self._path} lacks {len(absent):,} of the {resumed_step:,} steps before the checkpoint "
+                f"(first missing: {absent[0]})",
+                fix="start a new run with another --out-dir: what these steps were cannot be proved any more",
+            )
 
     def _cut_torn_tail(self) -> None:
         data = self._path.read_bytes()
@@ -54,13 +72,27 @@ class Ledger:
             if any(old.get(key) != value for key, value in line.items() if key in old):
                 self.differing.append(line["step"])
         try:
+            if self._stream is None:
+                self._stream = open(self._path, self._mode)
+                self._mode = "ab"
             self._stream.write(canonical_json(line) + b"\n")
             self._stream.flush()
         except OSError as err:
             raise_disk_error(err, self._path)
 
+    def sync(self) -> None:
+        """Puts the lines on disk: a checkpoint must never outlive the ledger of its steps."""
+        if self._stream is None:
+            return
+        try:
+            sync_stream(self._stream)
+        except OSError as err:
+            raise_disk_error(err, self._path)
+
     def close(self) -> None:
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
 
 def spliced(path: Path) -> list[dict[str, Any]]:

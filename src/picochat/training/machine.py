@@ -49,7 +49,7 @@ class Machine:
 
 
 def build_machine(config: MachineConfig) -> Machine:
-    """Resolves a configuration on this machine. Raises `device.missing` or `usage.unavailable`."""
+    """Resolves a configuration on this machine. Raises `device.missing`, `device.compiler` or `usage.unavailable`."""
     device = choose_device(config.device)
     precision, reason = choose_precision(config.precision, device)
     if precision == "fp16":
@@ -58,16 +58,23 @@ def build_machine(config: MachineConfig) -> Machine:
             "precision fp16 needs a loss scaler, which this version does not have",
             fix="use --precision bf16 or fp32",
         )
+    if config.compile == "on" and device.type == "cpu":
+        _require_compiler()
     threads = set_threads(config.threads)
     keeps_pages = keep_freed_pages() if device.type == "cpu" else False
     return Machine(SoloWorld(device), precision, reason, threads, keeps_pages)
+
+
+def _require_compiler() -> None:
+    if cxx_compiler() is None:
+        refuse("device.compiler", "machine.compile is on, but there is no C++ compiler (g++ or clang++)")
 
 
 def choose_compile(wanted: str, machine: Machine, steps_left: int, step_s: Callable[[], float]) -> tuple[bool, str]:
     """(whether, reason). `auto` compiles when the time it saves in the steps left is longer than what it costs."""
     if machine.world.device.type == "cpu" and cxx_compiler() is None:
         if wanted == "on":
-            refuse("device.compiler", "machine.compile is on, but there is no C++ compiler (g++ or clang++)")
+            _require_compiler()
         return False, "no C++ compiler here: eager"
     if wanted != "auto":
         return wanted == "on", "asked for"

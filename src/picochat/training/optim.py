@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from picochat.core.errors import refuse
 from picochat.training.config import OptimConfig
 
+STATE_KEYS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum",)}
+"""What each optimizer keeps a parameter."""
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration of the Muon reference."""
 
@@ -124,21 +126,34 @@ class OptimizerSet:
         return tensors
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Restores what `state_tensors` gave. Raises `config.conflict` when a tensor has no place here."""
-        places = {
-            f"{part}/{self._names[id(p)]}": (optimizer, p)
-            for part, optimizer in self.parts.items()
-            for g in optimizer.param_groups
-            for p in g["params"]
-        }
+        """Restores what `state_tensors` gave: all of it, or nothing where no step was taken yet.
+
+        Raises `config.conflict` when a tensor has no place here, `checkpoint.state` when one is missing or misshapen.
+        """
+        places = self._state_places()
+        if unknown := sorted(set(tensors) - set(places)):
+            refuse(
+                "config.conflict",
+                f"the saved state has {unknown[0]}, which this optimizer ({' and '.join(self.parts)}) has not",
+                fix="choose the optimizer that wrote the checkpoint, or set sft.carry_optimizer = false",
+            )
+        if tensors and (absent := sorted(set(places) - set(tensors))):
+            refuse("checkpoint.state", f"the saved optimizer state lacks {absent[0]} ({len(absent)} in all)")
         for name, value in tensors.items():
-            place, _, key = name.rpartition("/")
-            if place not in places:
-                refuse(
-                    "config.conflict",
-                    f"the saved optimizer state has {name}, which this optimizer ({' and '.join(self.parts)}) has not",
-                    fix="choose the optimizer that wrote the checkpoint, or set sft.carry_optimizer = false",
-                )
-            optimizer, parameter = places[place]
+            optimizer, key, parameter = places[name]
+            shape = () if key == "step" else parameter.shape
+            if value.shape != shape:
+                refuse("checkpoint.state", f"optimizer state {name} has shape {tuple(value.shape)}, not {tuple(shape)}")
             # AdamW counts its steps in a CPU scalar per parameter; moments live where the parameter lives.
-            optimizer.state[parameter][key] = value.clone() if value.ndim == 0 else value.to(parameter.device).clone()
+            moved = value.clone() if key == "step" else value.to(parameter.device).clone()
+            optimizer.state[parameter][key] = moved
+
+    def _state_places(self) -> dict[str, tuple[torch.optim.Optimizer, str, Tensor]]:
+        """Where every tensor of a complete state belongs: optimizer, key and parameter."""
+        return {
+            f"{part}/{self._names[id(p)]}/{key}": (optimizer, key, p)
+            for part, optimizer in self.parts.items()
+            for group in optimizer.param_groups
+            for p in group["params"]
+            for key in STATE_KEYS[part]
+        }

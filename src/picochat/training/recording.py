@@ -12,6 +12,8 @@ from picochat.core.progress import Progress
 from picochat.core.units import format_count, format_duration
 from picochat.inference.scoring import ValidationResult
 from picochat.training.hooks import Hook, StepResult, Training
+from picochat.training.ledger import Ledger
+from picochat.training.state import TrainState
 
 
 def peak_rss_bytes() -> int:
@@ -121,6 +123,40 @@ class ValidationHook(Hook):
         if state.best_val_loss is None or found.loss < state.best_val_loss:
             state.best_val_loss, state.best_step = found.loss, state.step
             self._on_best()
+
+
+class ResumeHook(Hook):
+    """Tells once whether the steps that were repeated are those of before, when the last of them has been compared."""
+
+    def __init__(self, stage: str, state: TrainState, ledger: Ledger, may_be_exact: bool, events: EventWriter) -> None:
+        self._stage, self._ledger, self._events = stage, ledger, events
+        self._may_be_exact = may_be_exact
+        self._told = False
+        self._entry: dict[str, Any] = {"step": state.step, "repeated_steps": 0, "differing_steps": [], "exact": None}
+        state.resumes.append(self._entry)
+
+    def on_step(self, trainer: Training, result: StepResult) -> None:
+        if result.step >= self._ledger.to_repeat:
+            self._tell()
+
+    def on_stop(self, trainer: Training, reason: str) -> None:
+        self._tell()
+
+    def on_finish(self, trainer: Training) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._told:
+            return
+        self._told = True
+        differing = self._ledger.differing
+        exact = self._may_be_exact and not differing
+        self._entry |= {
+            "repeated_steps": self._ledger.repeated,
+            "differing_steps": differing[:10],
+            "exact": exact,
+        }
+        self._events.emit("resumed", self._stage, **self._entry)
 
 
 class SampleHook(Hook):

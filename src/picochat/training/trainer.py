@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from picochat.core.clock import Clock, SystemClock
-from picochat.core.failpoints import failpoint
+from picochat.core.failpoints import failpoint, spoil
 from picochat.data.batches import Batch, BatchStream
 from picochat.distributed.world import World
 from picochat.training.ema import Ema
@@ -96,7 +96,7 @@ class Trainer:
         num_targets = self._global_targets(batches)
         loss_sum, extras = self._accumulate(batches, num_targets)
         failpoint("step.after_backward")
-        loss = float(self.world.sum(loss_sum)) / num_targets
+        loss = spoil("guard.value", float(self.world.sum(loss_sum)) / num_targets)
         grad_norm = float(self.optimizer.clip(self.loop.clip))
         accepted = not self.world.any(not self.loop.guard.accepts(loss, grad_norm))
         factor = self.loop.lr_factor(self.state.step)

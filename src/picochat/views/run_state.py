@@ -1,12 +1,14 @@
 """What a run is doing now: from status.json and events.jsonl, whatever a crash left of them.
 
 status.json is the writer's: state, stage, step, steps, tokens_seen, tokens_per_s, eta_s, host, pid, process_started,
-heartbeat. A writer that no longer exists has crashed, whatever the file says; on another host only the file is known.
+heartbeat, beat_at_s. A writer that no longer exists has crashed, whatever the file says; one that lives and writes no
+more has stalled. On another host only the file is known.
 """
 
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,9 @@ from picochat.core.jsonio import read_json
 
 RUNNING = "running"
 CRASHED = "crashed"
+STALLED = "stalled"
+STALLED_AFTER_S = 20.0
+"""Ten beats of the status thread: a long step or a compilation is none, because the thread beats through them."""
 UNKNOWN = "unknown"
 
 
@@ -26,7 +31,7 @@ class RunState(NamedTuple):
 
     name: str
     state: str
-    """running, crashed, unknown, or what the run said last: finished, stopped, failed."""
+    """running, stalled, crashed, unknown, or what the run said last: finished, stopped, failed."""
     stage: str | None
     step: int | None
     steps: int | None
@@ -54,14 +59,21 @@ def process_start(pid: int) -> int | None:
 
 
 def read_run_state(
-    root: Path, *, started: Callable[[int], int | None] = process_start, host: str | None = None
+    root: Path,
+    *,
+    started: Callable[[int], int | None] = process_start,
+    host: str | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> RunState:
-    """The state of a run folder. Missing and torn files are unknown, not errors."""
+    """The state of a run folder. Missing and torn files are unknown, not errors.
+
+    The age of a beat is a difference on the host's monotonic clock, which all processes of one boot share.
+    """
     status, gate = _read(root / layout.STATUS), _read(root / layout.GATE)
     last = _last_event(root / layout.EVENTS)
     state = status.get("state", UNKNOWN)
-    if state == RUNNING and status.get("host") == (host or platform.node()) and not _is_alive(status, started):
-        state = CRASHED
+    if state == RUNNING and status.get("host") == (host or platform.node()):
+        state = _judge(status, started, monotonic)
     return RunState(
         name=root.name,
         state=str(state),
@@ -76,6 +88,16 @@ def read_run_state(
         profile=gate.get("profile"),
         weights_digest=gate.get("weights_digest"),
     )
+
+
+def _judge(status: dict[str, Any], started: Callable[[int], int | None], monotonic: Callable[[], float]) -> str:
+    """What a status of this host that says "running" is worth."""
+    if not _is_alive(status, started):
+        return CRASHED
+    beat_at_s = _number(status, "beat_at_s")
+    if beat_at_s is not None and monotonic() - beat_at_s > STALLED_AFTER_S:
+        return STALLED
+    return RUNNING
 
 
 def _is_alive(status: dict[str, Any], started: Callable[[int], int | None]) -> bool:

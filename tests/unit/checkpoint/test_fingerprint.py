@@ -39,6 +39,7 @@ def test_acceptable_fields_need_their_own_name(field):
     assert [verdict(field), verdict(field, elastic=True), verdict(field, [field])] == ["refused", "refused", "accepted"]
 
 
+@pytest.mark.bar("A4")
 @pytest.mark.parametrize("field", STRICT)
 def test_everything_else_is_refused_whatever_is_accepted(field):
     assert verdict(field, [field], True) == "refused"

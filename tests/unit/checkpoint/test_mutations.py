@@ -22,6 +22,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.fs import HashingWriter
 from picochat.core.jsonio import pretty_json, read_json
 
+pytestmark = pytest.mark.bar("A4")
 MANIFEST, WEIGHTS, OPTIMIZER, STATE = "MANIFEST.json", "model.safetensors", "optimizer.safetensors", "train_state.json"
 NAN = torch.tensor([1.0, 2.0, float("nan"), 4.0])
 
@@ -210,6 +211,11 @@ def as_state(**changes):
     return {name: tensor for name, tensor in (build_state(3) | changes).items() if tensor is not None}
 
 
+def test_the_list_is_long_enough(measured):
+    assert len(MUTATIONS) + len(EXPECTATIONS) >= 40
+    measured(f"{len(MUTATIONS) + len(EXPECTATIONS)} mutations, each refused by its own code")
+
+
 EXPECTATIONS = {
     "tensor missing": (as_state(**{"norm.weight": None}), "tensor_names"),
     "tensor added, as of a broken tie": (as_state(**{"head.weight": torch.zeros(8, 4)}), "tensor_names"),
@@ -235,10 +241,11 @@ def test_a_checkpoint_of_another_run_is_refused(folder):
     assert (caught.value.code, caught.value.exit_code) == ("checkpoint.other_run", 4)
 
 
-def test_a_hundred_single_bit_flips_are_all_refused(folder):
+def test_single_bit_flips_are_all_refused(folder, size, measured):
     files = sorted(folder.iterdir())
     draw = random.Random(0)
-    for number in range(100):
+    flips = size(short=100, full=400)
+    for number in range(flips):
         path = files[number % len(files)]
         original = path.read_bytes()
         flip(path, draw.randrange(8 * len(original)))
@@ -247,6 +254,7 @@ def test_a_hundred_single_bit_flips_are_all_refused(folder):
         assert caught.value.exit_code == 4, (path.name, caught.value.code)
         path.write_bytes(original)
     load_checkpoint(folder)
+    measured(f"{flips} of {flips} single-bit flips refused")
 
 
 def test_every_single_bit_of_the_manifest_counts(folder):

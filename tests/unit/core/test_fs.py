@@ -98,6 +98,21 @@ def test_evidence_is_numbered_and_never_overwritten(tmp_path):
     }
 
 
+def test_what_a_dead_writer_left_is_swept_and_nothing_else(tmp_path):
+    (tmp_path / "base" / ".tmp-checkpoint-1").mkdir(parents=True)
+    kept = [
+        tmp_path / "a.json",
+        tmp_path / "base" / "b.json",
+        tmp_path / "base" / ".tmp-checkpoint-1" / "MANIFEST.json",
+    ]
+    left = [tmp_path / ".tmp-1", tmp_path / "base" / ".tmp-2"]
+    for path in (*kept, *left):
+        path.write_text("x")
+    assert sorted(fs.sweep_temporaries(tmp_path)) == sorted(left)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in left)
+    assert fs.sweep_temporaries(tmp_path) == []
+
+
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     path = tmp_path / "a"
     path.write_text("")

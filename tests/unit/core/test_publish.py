@@ -81,6 +81,25 @@ def test_too_little_space_is_refused_before_anything_is_written(tmp_path):
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize(("number", "code"), [(errno.EIO, "disk.io"), (errno.ENOSPC, "disk.full")])
+@pytest.mark.parametrize("question", ["statvfs", "lstat"])
+def test_a_disk_that_does_not_answer_is_a_disk_error(tmp_path, monkeypatch, question, number, code):
+    """The space check ended in a traceback; an unanswered question about the name was taken for "it is free"."""
+    save(tmp_path, "one")
+    real = getattr(os, question)
+
+    def fails_once(*arguments, **options):
+        monkeypatch.setattr(os, question, real)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, question, fails_once)
+    with pytest.raises(PicochatError) as caught:
+        save(tmp_path, "two")
+    assert (caught.value.code, caught.value.exit_code) == (code, 5)
+    assert content(tmp_path / "checkpoint") == "one"
+    assert names(tmp_path) == {"checkpoint"}
+
+
 @pytest.mark.parametrize("exchange", [exchange_names, no_exchange])
 @pytest.mark.parametrize(
     "point",

@@ -1,4 +1,5 @@
 import hashlib
+import math
 import re
 import sys
 
@@ -82,10 +83,21 @@ def test_an_armed_point_acts_at_its_pass_and_only_then(points):
     points.failpoint("step.before_optimizer")
 
 
+def test_a_value_is_spoilt_at_its_pass_and_only_then(points):
+    points.arm("guard.value:nan@2")
+    assert points.spoil("guard.value", 1.5) == 1.5
+    assert math.isnan(points.spoil("guard.value", 1.5))
+    assert points.spoil("guard.value", 1.5) == 1.5
+    points.arm("guard.value:raise")
+    with pytest.raises(RuntimeError, match="guard"):
+        points.spoil("guard.value", 1.5)
+
+
 @pytest.mark.parametrize(
     "spec",
     ["nowhere:raise", "step.after_backward:explode", "step.after_backward", "step.after_backward:raise@x",
-     "step.after_backward:raise@0", "step.after_backward:raise@-1", "step.after_backward:raise@²"],
+     "step.after_backward:raise@0", "step.after_backward:raise@-1", "step.after_backward:raise@²",
+     "step.after_backward:nan"],
 )  # fmt: skip
 def test_a_wrong_failpoint_is_refused(points, spec):
     with pytest.raises(PicochatError) as caught:

@@ -20,7 +20,7 @@ from picochat.pipeline.profiles import load_profile
 from picochat.pipeline.runner import (
     STAGES,
     Factory,
-    is_finished,
+    inspect_finished,
     load_run_record,
     open_run,
     run_benchmark,
@@ -110,12 +110,22 @@ def test_a_run_is_never_written_over(store, tmp_path):
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["letter.txt"]
 
 
+def test_a_start_that_died_before_run_json_is_no_run_and_no_hindrance(tmp_path):
+    root = tmp_path / "run"
+    (root / layout.LOGS).mkdir(parents=True)
+    (root / ".tmp-0123").write_text("{")
+    assert open_run(root, "tiny", resolved(), resume=True).has(layout.RUN)
+    (tmp_path / "other" / layout.LOGS).mkdir(parents=True)
+    (tmp_path / "other" / layout.LOGS / "letter.txt").write_text("x")
+    assert refusal(open_run, tmp_path / "other", "tiny", resolved(), False).code == "run.not_empty"
+
+
 def test_a_resume_needs_the_same_configuration(store):
     before = store.path(layout.RUN).read_bytes()
     assert open_run(store.root, "tiny", resolved(seed=5), True).root == store.root
     err = refusal(open_run, store.root, "tiny", resolved(seed=6, base__loop__clip=0.5), True)
     assert (err.code, err.exit_code) == ("run.config", 2)
-    assert "2 settings differ" in err.detail and "base.loop.clip was 1.0, now 0.5" in err.detail
+    assert "settings differ" in err.detail and "base.loop.clip was 1.0, now 0.5" in err.detail
     assert store.path(layout.RUN).read_bytes() == before
 
 
@@ -224,18 +234,22 @@ def test_a_stage_is_unfinished_when_any_of_its_files_is_another(store, touched, 
     store.write(layout.CORPUS, b"text")
     made = spec(write_stage)
     walk(store, made)
-    assert is_finished(store, made, Part()) is True  # pyright: ignore[reportArgumentType]
+    found = inspect_finished(store, made, Part())  # pyright: ignore[reportArgumentType]
+    assert found and found.files > 1 and f"{found.files} files" in found.reason
     path = store.path(touched)
     path.write_bytes(path.read_bytes() + b" x") if how == "changed" else path.unlink()
-    assert is_finished(store, made, Part()) is False  # pyright: ignore[reportArgumentType]
+    found = inspect_finished(store, made, Part())  # pyright: ignore[reportArgumentType]
+    assert (found is None) if (touched, how) == (REPORT, "missing") else (found and found.files == 0)
+    assert found is None or found.reason.startswith("run again, ")
 
 
 def test_a_stage_is_unfinished_under_another_configuration_or_without_report(store):
     made = spec(write_stage)
-    assert is_finished(store, made, Part()) is False  # pyright: ignore[reportArgumentType]
+    assert inspect_finished(store, made, Part()) is None  # pyright: ignore[reportArgumentType]
     store.write(layout.CORPUS, b"text")
     walk(store, made)
-    assert is_finished(store, made, Part(size=2)) is False  # pyright: ignore[reportArgumentType]
+    found = inspect_finished(store, made, Part(size=2))  # pyright: ignore[reportArgumentType]
+    assert found and found.files == 0 and "configuration" in found.reason
 
 
 def test_stages_come_in_order_and_each_has_a_module():
@@ -313,4 +327,5 @@ def test_a_stop_by_control_file_reaches_the_stage(store, monkeypatch):
         refuse("run.stopped", ctx.stop.reason)
 
     assert refusal(walk, store, spec(work), progress=SilentProgress()).exit_code == 75
+    assert "control_ack" in [event["kind"] for event in iter_events(store.path(layout.EVENTS))]
     assert read_run_state(store.root).state == "stopped"

@@ -150,8 +150,10 @@ def test_the_ledger_holds_no_time_and_digests_where_they_are_due(build, tmp_path
 def test_a_train_state_is_read_again_as_it_was_written():
     state = TrainState(step=3, tokens_seen=9, history=[{"step": 1}], best_val_loss=0.5)
     assert TrainState.from_dict(state.as_dict()) == state
-    with pytest.raises(TypeError):
-        TrainState.from_dict({"steps": 3})
+    for wrong in ({"step": 3}, state.as_dict() | {"steps": 3}):
+        with pytest.raises(PicochatError) as caught:
+            TrainState.from_dict(wrong)
+        assert caught.value.code == "checkpoint.state"
 
 
 def result(step: int, accepted: bool = True) -> StepResult:

@@ -137,6 +137,19 @@ def test_a_restored_state_shares_no_memory():
         assert tensor.data_ptr() != tensors[name].data_ptr()
 
 
+def test_a_state_that_is_not_whole_or_misshapen_is_refused_by_name():
+    model = build_model()
+    optimizer = OptimizerSet(model, CONFIGS[1])
+    train(model, optimizer, [0])
+    whole = optimizer.state_tensors()
+    for name in whole:
+        for wrong in ({key: t for key, t in whole.items() if key != name}, whole | {name: whole[name].reshape(1, -1)}):
+            with pytest.raises(PicochatError) as caught:
+                OptimizerSet(build_model(), CONFIGS[1]).load_state_tensors(wrong)
+            assert caught.value.code == "checkpoint.state" and name in caught.value.detail
+    OptimizerSet(build_model(), CONFIGS[1]).load_state_tensors({})
+
+
 def test_the_state_of_another_optimizer_is_refused_by_name():
     model = build_model()
     adamw = OptimizerSet(model, CONFIGS[0])

@@ -252,9 +252,36 @@ def test_a_torn_last_line_is_cut_on_resume(tmp_path):
     assert require_every_step(path, 3) == lines_of(1, 2, 3)
 
 
+def test_a_ledger_is_synced_while_it_is_open_and_goes_on_after_it_was_closed(tmp_path, monkeypatch):
+    synced, path = [], tmp_path / "ledger.jsonl"
+    monkeypatch.setattr("picochat.training.ledger.sync_stream", lambda stream: synced.append(stream.tell()))
+    ledger = Ledger(path)
+    ledger.sync()
+    assert synced == [] and not path.exists()
+    ledger.append(lines_of(1)[0])
+    ledger.sync()
+    ledger.close()
+    ledger.sync()
+    assert synced == [path.stat().st_size]
+    ledger.append(lines_of(2)[0])
+    ledger.close()
+    assert spliced(path) == lines_of(1, 2)
+
+
+def test_a_resume_without_the_lines_of_its_steps_is_refused_before_it_trains(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    for lines in ((), (1, 2, 4)):
+        write(path, lines_of(*lines))
+        with pytest.raises(PicochatError) as caught:
+            Ledger(path, 3)
+        assert caught.value.code == "training.ledger"
+    assert Ledger(path, 2).to_repeat == 4
+
+
 @pytest.mark.parametrize(("steps", "planned"), [((1, 2, 4), 4), ((1, 2), 3), ((2, 3), 3), ((), 1), ((1, 2, 3), 2)])
 def test_a_ledger_with_a_hole_or_a_step_too_many_is_refused(tmp_path, steps, planned):
     path = tmp_path / "ledger.jsonl"
+    path.touch()
     write(path, lines_of(*steps))
     with pytest.raises(PicochatError) as caught:
         require_every_step(path, planned)

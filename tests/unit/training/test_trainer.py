@@ -8,28 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from tests.support.tiny_trainer import ROW_TOKENS, Poisoned, Recorder, Rows, build_tiny_trainer, ledger_of
 
-from picochat.core.clock import ManualClock
-from picochat.core.jsonio import iter_jsonl
-from picochat.data.batches import Batch, BatchStream
-from picochat.data.rows import IGNORE, RowBlock
-from picochat.distributed.world import SoloWorld
-from picochat.model.config import ModelConfig
-from picochat.model.init import init_weights
-from picochat.model.transformer import Transformer
-from picochat.training.config import OptimConfig
-from picochat.training.ema import Ema
-from picochat.training.hooks import Hook
+from picochat.data.batches import BatchStream
+from picochat.data.rows import IGNORE
 from picochat.training.keeper import state_digest
-from picochat.training.language_modeling import LanguageModeling
 from picochat.training.ledger import Ledger
-from picochat.training.objective import LossOutput
-from picochat.training.optim import OptimizerSet
-from picochat.training.state import TrainState
-from picochat.training.trainer import GuardStop, LoopParts, Trainer
+from picochat.training.trainer import GuardStop, Trainer
 
-ROW_TOKENS = 16
 _open_ledgers: list[Ledger] = []
 
 
@@ -40,111 +26,10 @@ def close_ledgers() -> Iterator[None]:
         _open_ledgers.pop().close()
 
 
-class Rows:
-    """Rows of seeded tokens; every third target is masked."""
-
-    row_tokens = ROW_TOKENS
-
-    def __init__(self, n: int = 64) -> None:
-        self._n = n
-
-    def __len__(self) -> int:
-        return self._n
-
-    def take(self, rows: np.ndarray) -> RowBlock:
-        tokens = np.stack([np.random.default_rng(int(row)).integers(0, 32, ROW_TOKENS + 1) for row in rows])
-        targets = tokens[:, 1:].copy()
-        for place, row in enumerate(rows):
-            targets[place, int(row) % 5 :: 3] = IGNORE
-        spans = np.stack([np.asarray(rows), np.zeros_like(rows), np.full_like(rows, ROW_TOKENS)], axis=1)
-        return RowBlock(tokens[:, :-1], targets, np.ones_like(targets), spans)
-
-
-class Poisoned:
-    """Language modelling whose loss is spoilt at chosen calls, in value or only in its gradient."""
-
-    name = "poisoned"
-
-    def __init__(self, calls: set[int], kind: str = "loss") -> None:
-        self._inner, self._calls, self._kind = LanguageModeling(0.0, 64), calls, kind
-        self._count = 0
-
-    def __call__(self, model: torch.nn.Module, batch: Batch) -> LossOutput:
-        self._count += 1
-        found = self._inner(model, batch)
-        if self._count not in self._calls:
-            return found
-        factor = {"loss": float("nan"), "inf": float("inf"), "spike": 1e6}.get(self._kind, 1.0)
-        loss = found.loss_sum * factor
-        total = poison_gradient(found.total_sum) if self._kind == "gradient" else found.total_sum * factor
-        return replace(found, loss_sum=loss, total_sum=total)
-
-
-def poison_gradient(value: Tensor) -> Tensor:
-    """The same value with a gradient that is no number."""
-    value.register_hook(lambda gradient: gradient * float("nan"))
-    return value * 1.0
-
-
-class Recorder(Hook):
-    def __init__(self) -> None:
-        self.digests: list[str] = []
-        self.skipped: list[int] = []
-        self.stopped: list[str] = []
-
-    def on_step(self, trainer, result) -> None:
-        self.digests.append(state_digest(trainer))
-
-    def on_skip(self, trainer, result) -> None:
-        self.skipped.append(result.step)
-
-    def on_stop(self, trainer, reason) -> None:
-        self.stopped.append(reason)
-
-
-def build_trainer(
-    folder: Path,
-    objective=None,
-    *,
-    steps: int = 8,
-    micro_batches: int = 2,
-    micro_batch_size: int = 2,
-    optimizer: str = "muon",
-) -> tuple[Trainer, Recorder]:
-    config = ModelConfig(vocab_size=32, dim=16, n_layers=2, n_heads=2, n_kv_heads=1, max_seq_len=ROW_TOKENS)
-    model = Transformer(config)
-    init_weights(model, torch.Generator().manual_seed(0))
-    stream = BatchStream(
-        Rows(), lambda samples: samples % 64, micro_batch_size=micro_batch_size, micro_batches=micro_batches
-    )
-    folder.mkdir(exist_ok=True)
-    loop = LoopParts(
-        steps=steps,
-        lr_factor=lambda step: 1.0,
-        lr=1e-2,
-        clip=1.0,
-        ledger=Ledger(folder / "ledger"),
-        ema=Ema(model, 0.9),
-        clock=ManualClock(),
-    )
-    _open_ledgers.append(loop.ledger)
-    optim = OptimizerSet(model, OptimConfig.from_dict({"optimizer": optimizer, "lr": 1e-2}))
-    recorder = Recorder()
-    trainer = Trainer(
-        model,
-        objective or LanguageModeling(0.0, 64),
-        optim,
-        stream,
-        SoloWorld(torch.device("cpu")),
-        loop,
-        [recorder],
-        TrainState(),
-    )
+def build_trainer(folder: Path, objective=None, **options) -> tuple[Trainer, Recorder]:
+    trainer, recorder = build_tiny_trainer(folder, objective, **options)
+    _open_ledgers.append(trainer.loop.ledger)
     return trainer, recorder
-
-
-def ledger_of(folder: Path) -> list[dict]:
-    return list(iter_jsonl(folder / "ledger"))
 
 
 @pytest.mark.parametrize("kind", ["loss", "inf", "gradient"])

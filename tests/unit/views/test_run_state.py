@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from picochat.views.run_state import process_start, read_run_state
+from picochat.views.run_state import STALLED_AFTER_S, process_start, read_run_state
 
 
 def write_status(root: Path, **fields: Any) -> None:
@@ -34,6 +34,17 @@ def test_a_writer_that_is_gone_or_whose_number_was_given_away_has_crashed(tmp_pa
     write_status(tmp_path, process_started=1)
     state = read_run_state(tmp_path)
     assert (state.state, state.eta_s) == ("crashed", None)
+
+
+def test_a_writer_that_lives_and_writes_no_more_has_stalled(tmp_path: Path) -> None:
+    for age_s, expected in ((STALLED_AFTER_S, "running"), (STALLED_AFTER_S + 1, "stalled")):
+        write_status(tmp_path, beat_at_s=100.0)
+        state = read_run_state(tmp_path, monotonic=lambda now=100.0 + age_s: now)
+        assert state.state == expected
+        assert (state.eta_s is None) == (expected == "stalled")
+    assert read_run_state(tmp_path, started=lambda pid: None, monotonic=lambda: 1e9).state == "crashed"
+    write_status(tmp_path, beat_at_s=100.0, host="elsewhere")
+    assert read_run_state(tmp_path, monotonic=lambda: 1e9).state == "running", "another host has another clock"
 
 
 def test_a_writer_on_another_host_is_believed(tmp_path: Path) -> None:

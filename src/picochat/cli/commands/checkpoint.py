@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import click
 
-from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.checkpoint.verify import check_checkpoint_files
 from picochat.cli import options
 from picochat.cli.console import print_json, print_table
 from picochat.core.errors import PicochatError, refuse
-
-NAMES = (layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST)
 
 
 @click.group()
@@ -46,9 +43,7 @@ def verify(run: str | None, as_json: bool) -> None:
 def inspect(store: RunStore) -> list[dict[str, str]]:
     """One row a checkpoint folder, with what is wrong with it, or nothing."""
     rows = []
-    for folder in (f"{stage}/{name}" for stage in (layout.BASE, layout.SFT) for name in NAMES):
-        if not store.path(folder).exists():
-            continue
+    for folder in store.checkpoint_folders():
         row = {"folder": folder, "step": "", "weights": "", "saved_at": "", "problem": ""}
         try:
             manifest = check_checkpoint_files(store.path(folder))

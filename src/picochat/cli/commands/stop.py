@@ -10,7 +10,7 @@ from picochat.cli.console import build_console
 from picochat.core.clock import utc_now
 from picochat.core.errors import refuse
 from picochat.core.fs import write_json
-from picochat.views.run_state import read_run_state
+from picochat.views.run_state import RUNNING, STALLED, read_run_state
 
 
 @click.command()
@@ -19,7 +19,7 @@ def stop(run: str | None) -> None:
     """Ask RUN (default: the newest) to save a checkpoint at the next step and stop; --resume goes on later."""
     store = options.find_run(run)
     state = read_run_state(store.root)
-    if state.state != "running":
+    if state.state not in (RUNNING, STALLED):
         refuse("run.not_running", f"{store.root} is {state.state}")
     write_json(store.path(layout.CONTROL), {"request": "stop", "at": utc_now()})
     build_console().print(f"asked {store.root} to stop; `picochat status {store.root}` shows when it has", markup=False)
