@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from picochat.checkpoint import raw
-from picochat.core.fs import HashingWriter
+from picochat.core.fs import ComparingReader, HashingWriter
 from picochat.core.publish import Stream
 
 NAMES = {
@@ -34,7 +34,7 @@ _DTYPES = {name: dtype for dtype, name in NAMES.items()}
 def tensor_stream(state: Mapping[str, Tensor]) -> Stream:
     """A byte stream of `state`: the same bytes whatever the order of its names. One tensor is copied at a time."""
 
-    def write(writer: HashingWriter) -> None:
+    def write(writer: HashingWriter | ComparingReader) -> None:
         order, head = raw.header_bytes({name: (NAMES[t.dtype], tuple(t.shape)) for name, t in state.items()})
         writer.write(head)
         for name in order:

@@ -52,6 +52,35 @@ class HashingWriter:
         return self._hash.hexdigest()
 
 
+class ComparingReader:
+    """Stands in for a writer whose bytes are on disk already: reads as much as is given and compares.
+
+    Compared are bytes, not digests, which takes a fifth of the time. Raises OSError(EIO) at the first difference.
+    """
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream, self._path = stream, path
+        self._piece = bytearray(OVERLAP_BYTES)
+        self._at = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        view = memoryview(data).cast("B")
+        for begin in range(0, view.nbytes, OVERLAP_BYTES):
+            wanted = view[begin : begin + OVERLAP_BYTES]
+            piece = self._piece if wanted.nbytes == OVERLAP_BYTES else bytearray(wanted.nbytes)
+            if self._stream.readinto(piece) != wanted.nbytes or piece != wanted:  # pyright: ignore[reportAttributeAccessIssue]
+                self._refuse()
+            self._at += wanted.nbytes
+        return view.nbytes
+
+    def require_end(self) -> None:
+        if self._stream.read(1):
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise OSError(errno.EIO, f"other bytes were read back than written, after byte {self._at:,}", str(self._path))
+
+
 def raise_disk_error(err: OSError, path: Path, needed_bytes: int | None = None) -> NoReturn:
     """Turns an OSError into `disk.full` with both numbers, or `disk.io`."""
     if err.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,15 @@ from typing import NamedTuple
 
 from picochat.core.errors import refuse
 from picochat.core.failpoints import failpoint
-from picochat.core.fs import TMP_PREFIX, HashingWriter, free_bytes, fsync_dir, raise_disk_error, sync_stream
+from picochat.core.fs import (
+    TMP_PREFIX,
+    ComparingReader,
+    HashingWriter,
+    free_bytes,
+    fsync_dir,
+    raise_disk_error,
+    sync_stream,
+)
 from picochat.core.swap import Exchange, Swap, exchange_names, rename_durably
 
 TRASH_PREFIX = ".trash-"
@@ -39,8 +45,8 @@ class FileDigest(NamedTuple):
     sha256: str
 
 
-Stream = Callable[[HashingWriter], None]
-"""Writes one file's bytes. It may be called a second time, after a disk error, and then writes the same bytes."""
+Stream = Callable[[HashingWriter | ComparingReader], None]
+"""Writes one file's bytes. It is called again to compare what was written, and after a disk error: always the same."""
 BuildManifest = Callable[[dict[str, FileDigest]], bytes]
 Verify = Callable[[Path], bool]
 """Whether a folder is whole; it never raises on a damaged one."""
@@ -178,6 +184,7 @@ class _Attempt:
         self._folder = parent / f"{TMP_PREFIX}{token}"
         self._current = parent / name
         self._manifest_name = manifest_name
+        self._manifest = b""
         previous = parent / (name + PREVIOUS_SUFFIX) if keep_previous else None
         self.swap = Swap(self._folder, self._current, previous, parent / f"{TRASH_PREFIX}{token}", exchange)
 
@@ -186,7 +193,7 @@ class _Attempt:
         try:
             files = self._write_files(streams, manifest)
             self.swap.run()
-            _require_same(self._current, files)
+            _require_same(self._current, {**streams, self._manifest_name: bytes_stream(self._manifest)})
             failpoint("ckpt.before_ack")
         except BaseException:
             self._undo()
@@ -218,8 +225,8 @@ class _Attempt:
             files[name] = _write_file(self._folder / name, streams[name])
             failpoint("ckpt.after_file")
         failpoint("ckpt.before_manifest")
-        data = manifest(dict(files))
-        files[self._manifest_name] = _write_file(self._folder / self._manifest_name, bytes_stream(data))
+        self._manifest = manifest(dict(files))
+        files[self._manifest_name] = _write_file(self._folder / self._manifest_name, bytes_stream(self._manifest))
         failpoint("ckpt.after_manifest")
         fsync_dir(self._folder)
         failpoint("ckpt.after_dir_fsync")
@@ -238,24 +245,19 @@ def _write_file(path: Path, stream: Stream) -> FileDigest:
 def bytes_stream(data: bytes) -> Stream:
     """A stream of bytes that are in memory already."""
 
-    def write(writer: HashingWriter) -> None:
+    def write(writer: HashingWriter | ComparingReader) -> None:
         writer.write(data)
 
     return write
 
 
-def _require_same(folder: Path, files: Mapping[str, FileDigest]) -> None:
-    """Reads the published folder back. Raises OSError(EIO) when the disk gives other bytes."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        found_files = dict(zip(files, pool.map(lambda name: _read_digest(folder / name), files), strict=True))
-    for name, expected in files.items():
-        if (found := found_files[name]) != expected:
-            raise OSError(errno.EIO, f"wrote {expected} and read back {found}", str(folder / name))
-
-
-def _read_digest(path: Path) -> FileDigest:
-    with open(path, "rb") as stream:
-        return FileDigest(os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+def _require_same(folder: Path, streams: Mapping[str, Stream]) -> None:
+    """Reads the published folder back. Raises OSError(EIO) when the disk gives other bytes than memory."""
+    for name, stream in streams.items():
+        with open(folder / name, "rb", buffering=0) as raw:
+            reader = ComparingReader(raw, folder / name)
+            stream(reader)
+            reader.require_end()
 
 
 def _remove_folder(folder: Path, manifest_name: str) -> None:

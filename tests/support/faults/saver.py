@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from picochat.core import publish, swap
 from picochat.core.errors import PicochatError
@@ -158,19 +158,6 @@ BAD = {
 # --- the process
 
 
-class InTurn:
-    """A pool that does its work itself, one after the other, so that the calls of a save have an order."""
-
-    def __init__(self, max_workers: int) -> None:
-        self.map = map
-
-    def __enter__(self) -> "InTurn":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        pass
-
-
 def look_and_save(parent: Path, writer: Writer, version: int) -> Found:
     """What lies there before and after recovery, and after one more save of `version` (0: no save)."""
     seen = read(parent / NAME)
@@ -205,7 +192,6 @@ def save_with_pauses(parent: Path, writer: Writer, version: int) -> None:
 
 
 def save_once(parent: Path, writer: Writer, version: int) -> None:
-    publish.ThreadPoolExecutor = InTurn
     signal.sigwait({signal.SIGUSR1})
     try:
         writer.save(parent, version + 1)

@@ -124,3 +124,21 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     fs.make_dir(tmp_path / "b" / "c")
     fs.make_dir(tmp_path / "b" / "c")
     assert (tmp_path / "b" / "c").is_dir()
+
+
+@pytest.mark.parametrize("on_disk", [b"", b"abc", b"abcdefgX", b"Xbcdefgh", b"abcdefghi"])
+@pytest.mark.parametrize("piece", [3, 1 << 20])
+def test_what_is_read_back_is_compared_to_the_last_byte(tmp_path, monkeypatch, on_disk, piece):
+    monkeypatch.setattr(fs, "OVERLAP_BYTES", piece)
+    path = tmp_path / "file"
+    for content, same in ((b"abcdefgh", True), (on_disk, False)):
+        path.write_bytes(content)
+        with open(path, "rb", buffering=0) as raw:
+            reader = fs.ComparingReader(raw, path)
+            if same:
+                assert reader.write(b"abcde") + reader.write(memoryview(b"fgh")) == 8
+                reader.require_end()
+            else:
+                with pytest.raises(OSError, match="other bytes were read back"):
+                    reader.write(b"abcdefgh")
+                    reader.require_end()
