@@ -142,7 +142,7 @@ def build_ours(name: str, threads: int | None):
     from picochat.data.rows import WindowRows
     from picochat.model.config import ModelConfig
     from picochat.model.init import init_weights
-    from picochat.model.sizing import count_parameters
+    from picochat.model.sizing import count_parameters, flops_per_token
     from picochat.model.transformer import Transformer
     from picochat.training.config import LoopConfig, MachineConfig
     from picochat.training.language_modeling import LanguageModeling
@@ -174,7 +174,8 @@ def build_ours(name: str, threads: int | None):
     trainer = Trainer(
         model, objective, OptimizerSet(model, recipe.optim), batches, machine.world, parts, [], TrainState()
     )
-    compiled, _ = choose_compile("auto", machine, recipe.steps, trainer.rehearse)
+    flops = recipe.steps * recipe.tokens_per_step * flops_per_token(config, SEQ_LEN)
+    compiled, _ = choose_compile("auto", machine, flops)
     if compiled:
         compile_blocks(model)
     choice = f"{machine.precision}, {'blocks compiled' if compiled else 'eager'}"

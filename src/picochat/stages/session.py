@@ -154,12 +154,11 @@ class Session:
 
     def _compile(self) -> str:
         """Decides once a stage; a resume keeps the decision that its checkpoint was made with."""
-        wanted, steps_left = self._work.compile, self._recipe.steps - self._trainer.state.step
+        wanted = self._work.compile
         if self._resumed:
             wanted = "on" if self._resumed.compile else "off"
-        chosen, reason = choose_compile(
-            wanted, self._machine, steps_left, lambda: min(self._trainer.rehearse(), self._trainer.rehearse())
-        )
+        tokens = self._recipe.steps * self._recipe.tokens_per_step
+        chosen, reason = choose_compile(wanted, self._machine, tokens * self._flops)
         if chosen:
             compile_blocks(self._work.model)
         self._keeper.fingerprint["compile_mode"] = "block" if chosen else "eager"

@@ -124,16 +124,6 @@ class Trainer:
         self._write_ledger(result)
         return result
 
-    def rehearse(self) -> float:
-        """Seconds of a forward and backward pass over the next step's batches; no weight and no position moves."""
-        position = self.batches.state_dict()
-        started = self.loop.clock.monotonic()
-        batches = self.batches.draw_step()
-        self._accumulate(batches, self._global_targets(batches))
-        self.optimizer.zero_grad()
-        self.batches.load_state_dict(position)
-        return self.loop.clock.monotonic() - started
-
     def _global_targets(self, batches: list[Batch]) -> int:
         mine = torch.tensor(sum(batch.num_targets for batch in batches), dtype=torch.int64, device=self.world.device)
         return max(1, int(self.world.sum(mine)))
