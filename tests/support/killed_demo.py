@@ -24,7 +24,6 @@ from picochat.core.events import iter_events
 from picochat.core.jsonio import canonical_json
 from picochat.pipeline.runner import STAGE_BY_NAME
 from picochat.training.ledger import spliced
-from picochat.training.machine import cxx_compiler
 
 STAGES = tuple(STAGE_BY_NAME)
 SHOTS = 5
@@ -123,17 +122,13 @@ def demo_differences(store: RunStore, reference: RunStore) -> list[str]:
 
 
 def main() -> None:
-    """The full size: both demos below the folder that is named, and every death with its place.
-
-    Whether to compile is not left to `auto`: it measures the machine, and two runs may choose differently.
-    """
+    """The full size: both demos below the folder that is named, and every death with its place."""
     folder, seed = Path(sys.argv[1]), random.SystemRandom().randrange(10**6)
     folder.mkdir(parents=True)
-    settings = {"machine.compile": "on" if cxx_compiler() else "off"}
-    reference = run_whole(folder / "undisturbed", settings)
+    reference = run_whole(folder / "undisturbed", {})
     seconds = durations(reference)
-    print(f"undisturbed: {sum(seconds.values()):.0f} s, {settings}", flush=True)
-    for shot in kill_in_every_stage(folder / "killed", settings, seconds, seed):
+    print(f"undisturbed: {sum(seconds.values()):.0f} s", flush=True)
+    for shot in kill_in_every_stage(folder / "killed", {}, seconds, seed):
         print(f"killed in {shot.stage} after {shot.after_s} s, {shot.missed} shots missed")
     found = demo_differences(RunStore(folder / "killed"), reference)
     print(f"seed {seed}: " + (f"different: {', '.join(found)}" if found else "equal in every part"))

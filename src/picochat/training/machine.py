@@ -74,8 +74,8 @@ def _require_compiler() -> None:
 def choose_compile(wanted: str, machine: Machine, flops: float) -> tuple[bool, str]:
     """(whether, reason) for a stage of so many floating-point operations.
 
-    `auto` compiles when that saves more time than it costs. It reckons with nominal speeds and never measures: a busy machine would choose otherwise than an idle
-    one, and two trainings that should be equal to the bit would not be.
+    `auto` compiles when that saves more time than it costs. It reckons with nominal speeds and never measures: a busy
+    machine would choose otherwise than an idle one, and two trainings that should be equal to the bit would not be.
     """
     kind = machine.world.device.type
     if kind == "cpu" and cxx_compiler() is None:
