@@ -12,7 +12,7 @@ help:
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
-	@echo "make bench   speed against peers, in turns in one run"
+	@echo "make bench   speed and the cost of saves against peers, in turns in one run"
 
 # Installed once, and again when the pins change.
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -50,6 +50,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/save_cost.py
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

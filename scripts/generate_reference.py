@@ -23,7 +23,7 @@ from picochat.cli.app import cli
 from picochat.core.config import flatten
 from picochat.core.reasons import REASONS
 from picochat.judgement.profile import load_profile
-from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
+from picochat.judgement.registry import CHECKS, PROFILE_NAMES, SANITY_CHECKS, VERIFY_CHECKS
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.profiles import PROFILES
 from picochat.stages.benchmark.config import BenchmarkConfig
@@ -169,6 +169,9 @@ def _check_lines() -> Iterator[str]:
     yield "\n| check | why it matters | fix |\n|---|---|---|"
     for name, facts in (CHECKS | VERIFY_CHECKS).items():
         yield f"| `{name}` | {_cell(facts.why)} | {_cell(facts.fix)} |"
+    yield "\n## Proofs of `picochat sanity`\n\n| proof | measured | why it matters | fix |\n|---|---|---|---|"
+    for name, facts in SANITY_CHECKS.items():
+        yield f"| `{name}` | {_cell(facts.title)} | {_cell(facts.why)} | {_cell(facts.fix)} |"
     yield ""
 
 
