@@ -190,14 +190,18 @@ def test_without_a_change_the_resume_is_exact(killed: Killed, tmp_path: Path):
     assert outcome(killed, tmp_path / "run", None) == "unnoticed"
 
 
+def require_noticed(killed: Killed, root: Path, changes: dict[str, Change], full: bool) -> dict[str, str]:
+    """What each change led to; none may go unnoticed. The short form takes every sixth."""
+    found = outcomes(killed, root, changes if full else dict(list(changes.items())[::6]))
+    assert [name for name, said in found.items() if said == "unnoticed"] == []
+    return found
+
+
 def test_every_item_that_is_left_out_is_noticed(
     killed: Killed, tmp_path: Path, measured: Callable, pytestconfig: pytest.Config
 ):
     changes = items_left_out(killed.store.path(layout.checkpoint_dir(layout.BASE)))
-    if not pytestconfig.getoption("--full"):
-        changes = dict(list(changes.items())[::6])
-    found = outcomes(killed, tmp_path / "run", changes)
-    assert [name for name, said in found.items() if said == "unnoticed"] == []
+    found = require_noticed(killed, tmp_path / "run", changes, pytestconfig.getoption("--full"))
     refused = sum(said.startswith("refused") for said in found.values())
     measured(f"{len(found)} of {len(found)} items left out were noticed, {refused} refused by name")
 
@@ -206,8 +210,5 @@ def test_every_item_that_is_as_in_a_fresh_start_is_noticed(
     killed: Killed, tmp_path: Path, measured: Callable, pytestconfig: pytest.Config
 ):
     changes = items_made_fresh(killed.store.path(layout.checkpoint_dir(layout.BASE)))
-    if not pytestconfig.getoption("--full"):
-        changes = dict(list(changes.items())[::6])
-    found = outcomes(killed, tmp_path / "run", changes)
-    assert [name for name, said in found.items() if said == "unnoticed"] == []
+    found = require_noticed(killed, tmp_path / "run", changes, pytestconfig.getoption("--full"))
     measured(f"{len(found)} of {len(found)} items put back to a fresh start were noticed")

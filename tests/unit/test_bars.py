@@ -9,6 +9,7 @@ from tests.support.bars import FAILED, NOT_RUN, PASSED, Part, verdict
 
 ROOT = Path(__file__).parents[2]
 DONE, BAD, LEFT_OUT = Part(PASSED, "", ["3 of 3"]), Part(FAILED, ""), Part(NOT_RUN, "NOT RUN: strace is missing")
+# Test files as text: the one that is expected to fail is there to be counted as failed.
 TESTS = """
 import pytest
 

@@ -16,7 +16,7 @@ from picochat.model.transformer import Transformer
 from picochat.training.config import MachineConfig
 
 COMPILE_COST_S = 30.0
-COMPILE_SAVING_FRAC = {"fp32": 0.15, "bf16": 0.25, "fp16": 0.25}
+COMPILE_SAVING_FRAC = {"fp32": 0.15, "bf16": 0.25}
 """A cold regional compilation on two CPU cores, and the share of an eager step that it saves."""
 EAGER_FLOPS_PER_S = {"cpu": {"fp32": 4e10, "bf16": 1.2e11}, "cuda": {"fp32": 2e13, "bf16": 1e14}}
 """What small models reach eagerly, a core or a GPU: an order of magnitude, so that `auto` need not measure."""
