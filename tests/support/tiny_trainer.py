@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +77,7 @@ class Poisoned:
             return found
         factor = {"loss": float("nan"), "inf": float("inf"), "spike": 1e6}.get(self._kind, 1.0)
         total = poison_gradient(found.total_sum) if self._kind == "gradient" else found.total_sum * factor
-        return replace(found, loss_sum=found.loss_sum * factor, total_sum=total)
+        return found._replace(loss_sum=found.loss_sum * factor, total_sum=total)
 
 
 def poison_gradient(value: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ VERSIONS = {
     "gate": 1,
     "summary": 1,
     "checkpoint": 1,
+    "ddp_control": 1,
 }
 
 

@@ -11,8 +11,8 @@ from picochat.core.errors import refuse
 
 SAFE: Final = frozenset({"log_every_steps", "sample_every_steps", "checkpoint_every_steps", "paths", "host"})
 """Differences that cannot change what is trained: listed and allowed."""
-ELASTIC: Final = frozenset({"world_size", "micro_batch_size", "grad_accum_steps"})
-"""Allowed with `resume.elastic`: the same documents in each global step, losses close, never bit-exact."""
+ELASTIC: Final = frozenset({"world_size", "micro_batch_size", "grad_accum_steps", "strategy", "threads"})
+"""Allowed with `resume.elastic` (a number of threads follows the number of ranks on a host): the same documents in each global step, losses close, never bit-exact."""
 ACCEPTABLE: Final = frozenset(
     {"torch_version", "package_version", "code_digest", "compile_mode", "threads", "device_kind"}
 )
@@ -29,6 +29,11 @@ class Difference(NamedTuple):
     saved: Any
     now: Any
     verdict: Verdict
+
+    def describe(self) -> str:
+        """One line for a person."""
+        means = {"elastic": "data-exact and loss-close, not bit-exact", "accepted": "accepted, not bit-exact"}
+        return f"{self.field} was {self.saved!r}, is now {self.now!r}: {means.get(self.verdict, self.verdict)}"
 
 
 def compare_fingerprints(
@@ -74,7 +79,7 @@ def _verdict(field: str, accept: Collection[str], elastic: bool) -> Verdict:
 
 def _fix(refused: list[Difference]) -> str:
     names = {d.field.rpartition(".")[2] for d in refused}
-    if names <= ELASTIC:
+    if names <= ELASTIC and names != {"threads"}:
         return "restore the saved values, or go on with --set resume.elastic=true (data-exact, loss-close)"
     if names <= ACCEPTABLE:
         return (

@@ -6,7 +6,8 @@ load_for_resume   a resume: recovers from a crash first, and may fall back to th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,26 @@ def load_for_resume(
     path = stage_dir / layout.CHECKPOINT
     _require_expected(found, path, expected_shapes, expected_dtype, run_digest)
     return ResumePoint(_build(found, path, ALL_PARTS), warning, broken)
+
+
+def await_manifest(
+    path: Path, manifest_digest: str, limit_s: float = 120.0, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Waits until the folder shows the manifest that another host has written: a network file system may lag.
+
+    Raises `checkpoint.missing` when it does not within `limit_s`.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            if load_checkpoint(path, parts=()).manifest.manifest_digest == manifest_digest:
+                return
+            seen = "another checkpoint"
+        except PicochatError as err:
+            seen = err.detail
+        if time.monotonic() >= deadline:
+            refuse("checkpoint.missing", f"{path} does not show what rank 0 sees there after {limit_s:g} s: {seen}")
+        sleep(1.0)
 
 
 def _recovered(stage_dir: Path) -> tuple[CheckpointBytes | None, str | None, Path | None]:

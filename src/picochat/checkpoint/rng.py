@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,18 +28,34 @@ def seed_rng(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def capture_rng(private: Generators | None = None, *, rank: int = 0) -> dict[str, Tensor]:
-    """Python, numpy's global generator, torch on the CPU and every CUDA device, and the private generators by name."""
+def capture_rng(
+    private: Generators | None = None, *, rank: int = 0, cuda: Sequence[int] | None = None
+) -> dict[str, Tensor]:
+    """Python, numpy's global generator, torch on the CPU and its CUDA devices, and the private generators by name.
+
+    `cuda` lists the devices of this process; None is all. Their names count from 0, because a rank may come back on
+    another GPU.
+    """
     states = {"python": _python_state(random.getstate()), "numpy": _numpy_state(), "torch": torch.get_rng_state()}
-    for index in range(torch.cuda.device_count()):
-        states[f"cuda{index}"] = torch.cuda.get_rng_state(index)
+    for place, index in enumerate(_devices(cuda)):
+        states[f"cuda{place}"] = torch.cuda.get_rng_state(index)
     for name, generator in (private or {}).items():
         is_python = isinstance(generator, random.Random)
         states[f"private.{name}"] = _python_state(generator.getstate()) if is_python else generator.get_state()
     return {f"rank{rank}.{name}": state.clone() for name, state in states.items()}
 
 
-def restore_rng(states: Mapping[str, Tensor], private: Generators | None = None, *, rank: int = 0) -> None:
+def _devices(cuda: Sequence[int] | None) -> Sequence[int]:
+    return range(torch.cuda.device_count()) if cuda is None else cuda
+
+
+def restore_rng(
+    states: Mapping[str, Tensor],
+    private: Generators | None = None,
+    *,
+    rank: int = 0,
+    cuda: Sequence[int] | None = None,
+) -> None:
     """Puts every generator back. Raises `checkpoint.rng` when the saved set is not the one of this process.
 
     Nothing is restored unless everything can be.
@@ -47,25 +63,25 @@ def restore_rng(states: Mapping[str, Tensor], private: Generators | None = None,
     prefix = f"rank{rank}."
     own = {name.removeprefix(prefix): state for name, state in states.items() if name.startswith(prefix)}
     expected = {"python", "numpy", "torch"}
-    expected |= {f"cuda{index}" for index in range(torch.cuda.device_count())}
+    expected |= {f"cuda{place}" for place, _ in enumerate(_devices(cuda))}
     expected |= {f"private.{name}" for name in private or {}}
     if set(own) != expected:
         refuse("checkpoint.rng", f"saved generators of rank {rank}: {sorted(own)}; this process has {sorted(expected)}")
     try:
-        _restore(own, private or {})
+        _restore(own, private or {}, _devices(cuda))
     except (RuntimeError, TypeError, ValueError, OverflowError, struct.error) as err:
         refuse("checkpoint.rng", f"a saved generator of rank {rank} is not one of this version: {err}")
 
 
-def _restore(own: Mapping[str, Tensor], private: Generators) -> None:
+def _restore(own: Mapping[str, Tensor], private: Generators, cuda: Sequence[int]) -> None:
     for name, generator in private.items():
         state = own[f"private.{name}"]
         if isinstance(generator, random.Random):
             generator.setstate(_python_tuple(state))
         else:
             generator.set_state(state.clone())
-    for index in range(torch.cuda.device_count()):
-        torch.cuda.set_rng_state(own[f"cuda{index}"].clone(), index)
+    for place, index in enumerate(cuda):
+        torch.cuda.set_rng_state(own[f"cuda{place}"].clone(), index)
     torch.set_rng_state(own["torch"].clone())
     np.random.set_state(_numpy_tuple(own["numpy"]))
     random.setstate(_python_tuple(own["python"]))

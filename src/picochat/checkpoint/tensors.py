@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Mapping
 
@@ -41,6 +42,18 @@ def tensor_stream(state: Mapping[str, Tensor]) -> Stream:
             writer.write(raw_tensor(state[name]).data)
 
     return write
+
+
+def pack_tensors(state: Mapping[str, Tensor]) -> bytes:
+    """`state` as the bytes of one file, to be sent to another rank."""
+    buffer = io.BytesIO()
+    tensor_stream(state)(HashingWriter(buffer))
+    return buffer.getvalue()
+
+
+def unpack_tensors(data: bytes, what: str) -> dict[str, Tensor]:
+    """What `pack_tensors` gave. Raises `checkpoint.tensors`."""
+    return build_tensors(raw.parse_tensors(bytearray(data), what))
 
 
 def state_bytes(state: Mapping[str, Tensor]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -19,8 +20,10 @@ def main(argv: list[str] | None = None) -> None:
     register_secrets(os.environ.items())
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
+    if "WORLD_SIZE" in os.environ:
+        importlib.import_module("picochat.cli.launch").begin_launched()
     try:
-        failpoints.arm(os.environ.get("PICOCHAT_FAILPOINT", ""))
+        failpoints.arm(os.environ.get("PICOCHAT_FAILPOINT", ""), int(os.environ.get("RANK", "0")))
         # Outside of standalone mode click returns the code of ctx.exit, or what the command returned.
         result = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="picochat", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -58,7 +61,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _complain(lines: list[str]) -> None:
-    print("\n".join(redact(line) for line in lines), file=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    before = "" if rank == "0" else f"rank {rank}: "
+    print("\n".join(before + redact(line) for line in lines), file=sys.stderr)
 
 
 if __name__ == "__main__":

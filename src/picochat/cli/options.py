@@ -68,5 +68,18 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def ddp_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--ddp", is_flag=True, help="Under torchrun: one process a rank.")(command)
+
+
+def strategy_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--distributed-strategy",
+        "strategy",
+        type=click.Choice(["ddp", "fsdp"]),
+        help="With --ddp: replicas, or slices of them (experimental); default ddp.",
+    )(command)
+
+
 def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("run", required=False)(command)

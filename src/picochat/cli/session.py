@@ -9,6 +9,8 @@ from types import FrameType
 
 from picochat.artifacts.store import RunStore
 from picochat.cli.console import ConsoleProgress
+from picochat.cli.launch import EARLY
+from picochat.distributed.ranks import Ranks, SoloRanks
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.runner import Factory, StageSpec, run_stages
 from picochat.stages.contract import StopFlag
@@ -42,9 +44,11 @@ def work_on(
     quiet: bool = False,
     policy: ResumeConfig | None = None,
     extra: tuple[StageSpec, ...] = (),
+    ranks: Ranks | None = None,
 ) -> None:
-    """Runs stages with a progress display, then `extra` ones; raises what they raise."""
-    stop = StopFlag()
-    with stop_on_signals(stop), ConsoleProgress(quiet) as progress:
-        factory = Factory(progress=progress, stop=stop, resume_policy=policy or ResumeConfig())
+    """Runs stages with a progress display, then `extra` ones; raises what they raise. Rank 0 alone shows something."""
+    ranks = ranks or SoloRanks()
+    stop = StopFlag(EARLY.reason)
+    with stop_on_signals(stop), ConsoleProgress(quiet or not ranks.is_main) as progress:
+        factory = Factory(progress=progress, stop=stop, resume_policy=policy or ResumeConfig(), ranks=ranks)
         run_stages(store, config, factory, names, resume, extra)

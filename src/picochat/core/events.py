@@ -57,6 +57,19 @@ class EventWriter:
         self._stream.close()
 
 
+class SilentEvents(EventWriter):
+    """For ranks other than 0: what happens there is told by rank 0."""
+
+    def __init__(self, attempt: int = 1) -> None:
+        self.attempt = attempt
+
+    def emit(self, kind: str, stage: str, **fields: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def iter_events(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the events of a run; an unfinished last line is left out, a missing file is empty."""
     if path.exists():

@@ -1,6 +1,6 @@
 """Named places where a test may make the process die, stop or fail.
 
-Armed once, by the command line or the distributed environment, from `NAME:ACTION[@N]`: ACTION is taken at pass N.
+Armed once, by the command line, from `NAME:ACTION[@N][#RANK]`: ACTION is taken at pass N, on one rank or on all.
 Without an armed point a pass costs one look into an empty dict.
 """
 
@@ -30,20 +30,28 @@ SAVE_POINTS = (
 )
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
 FILE_POINTS = ("file.before_publish",)
-VALUE_POINTS = ("guard.value",)
-"""Where a number passes by that a test may spoil with the action `nan`."""
-POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS + VALUE_POINTS)
-ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep", "nan"})
+RANK_POINTS = ("setup.beat", "ckpt.between_ranks")
+VALUE_POINTS = ("guard.value", "replica.weights")
+"""Where something passes by that a test may spoil: a number with `nan`, a tensor with `flip_bit`."""
+SPOILING = {"nan": "guard.value", "flip_bit": "replica.weights"}
+POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS + RANK_POINTS + VALUE_POINTS)
+ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep", *SPOILING})
 
 _armed: dict[str, list] = {}
 
 
-def arm(spec: str) -> None:
-    """Arms points from a comma-separated specification. Raises `failpoint.name` on an unknown name or action."""
+def arm(spec: str, rank: int = 0) -> None:
+    """Arms points from a comma-separated specification; one that ends in `#R` is armed on rank R alone.
+
+    Raises `failpoint.name` on an unknown name or action.
+    """
     for part in filter(None, spec.split(",")):
-        name, _, rest = part.partition(":")
+        point, _, only = part.partition("#")
+        if only and only != str(rank):
+            continue
+        name, _, rest = point.partition(":")
         action, _, count = rest.partition("@")
-        known = name in POINTS and action in ACTIONS and (action != "nan" or name in VALUE_POINTS)
+        known = name in POINTS and action in ACTIONS and SPOILING.get(action, name) == name
         if not known or not _is_pass(count or "1"):
             refuse("failpoint.name", f"{part!r} is no failpoint: a name of {len(POINTS)} and one of {sorted(ACTIONS)}")
         _armed[name] = [action, int(count or 1)]
@@ -76,6 +84,14 @@ def spoil(name: str, value: float) -> float:
     if action:
         _act(action, name)
     return value
+
+
+def flips(name: str) -> bool:
+    """Whether a bit is to be flipped at this pass; any other action is taken."""
+    action = _due(name)
+    if action not in (None, "flip_bit"):
+        _act(action, name)
+    return action == "flip_bit"
 
 
 def _due(name: str) -> str | None:

@@ -248,6 +248,39 @@ REASONS: dict[str, Reason] = {
         "a resume under other conditions is another run",
         "restore the saved value, or start a new run; some fields go on with resume.accept or resume.elastic",
     ),
+    # --- launch: several ranks
+    "launch.environment": Reason(
+        5,
+        "a rank that does not know its place would do another one's work",
+        "start with torchrun, or unset WORLD_SIZE for a single process",
+    ),
+    "launch.flag": Reason(
+        2,
+        "several processes and the command must agree on training together",
+        "add --ddp under torchrun, or leave both",
+    ),
+    "launch.main_failed": Reason(5, "the other ranks cannot go on without rank 0", "read rank 0's log, logs/rank0.log"),
+    "launch.main_lost": Reason(
+        5,
+        "rank 0 has stopped, or its host is frozen",
+        "read rank 0's log, then run the same command again with --resume",
+    ),
+    "launch.out_dir": Reason(2, "the ranks meet in the run folder", "give --out-dir: all ranks name the same folder"),
+    "launch.peer_lost": Reason(
+        5,
+        "a step needs the gradients of every rank",
+        "read the log of the rank named above, then run the same command again with --resume",
+    ),
+    "launch.rendezvous": Reason(
+        5,
+        "the ranks meet at the address of the launcher",
+        "check that the address can be reached from every host and that all ranks were started",
+    ),
+    "launch.replicas": Reason(
+        5,
+        "replicas that differ train two models and save one",
+        "run the same command again with --resume; if it happens again, replace the machine of that rank",
+    ),
     # --- prompt
     "prompt.too_long": Reason(
         2, "a question that does not fit beside its answer cannot be read whole", "ask a shorter question"
@@ -274,6 +307,12 @@ REASONS: dict[str, Reason] = {
     ),
     "run.stopped": Reason(
         75, "a checkpoint of the last finished step is saved", "run the same command again with --resume"
+    ),
+    # --- strategy: what DDP and FSDP can do
+    "strategy.refused": Reason(
+        2,
+        "a combination that no test has proved is refused before any work is done",
+        "leave the feature out, or use --distributed-strategy ddp",
     ),
     # --- text and tokenizer
     "text.surrogate": Reason(

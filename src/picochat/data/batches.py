@@ -84,6 +84,13 @@ class BatchStream:
         self._next += self.sequences_per_step
         return [self._batch(rows[i * size : (i + 1) * size]) for i in range(micro_batches)]
 
+    def blank(self) -> Batch:
+        """A micro-batch of zeros in the shape of all others; the position stays where it is."""
+        shape = (self._shape[1], self._source.row_tokens)
+        zeros_BT = torch.zeros(shape, dtype=torch.int64, device=self._device)
+        segments_BT = zeros_BT if self._document_mask else None
+        return Batch(zeros_BT, zeros_BT, segments_BT, zeros_BT.numel(), np.zeros((0, 3), np.int64))
+
     def _batch(self, rows: NDArray[np.int64]) -> Batch:
         block = self._source.take(rows)
         segments = torch.from_numpy(block.segments).to(self._device) if self._document_mask else None

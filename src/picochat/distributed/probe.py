@@ -16,10 +16,16 @@ TOP_PAD_BYTES = 64 * 2**20
 NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises `config.value`, or `device.missing` when it is not there."""
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def choose_device(wanted: str, local_rank: int | None = None) -> torch.device:
+    """`auto` is CUDA where there is one; a rank takes the GPU of its place on the host.
+
+    Raises `config.value`, or `device.missing` when it is not there.
+    """
+    on_gpu = wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available())
+    if on_gpu and local_rank is not None:
+        wanted = f"cuda:{local_rank}"
+    elif wanted == "auto":
+        return torch.device("cuda" if on_gpu else "cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError:
@@ -49,9 +55,9 @@ def autocast_dtype(precision: str) -> torch.dtype | None:
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
 
 
-def set_threads(count: int | None) -> int:
-    """Fixes torch's CPU threads (None: the cores this process may use) and returns the number."""
-    threads = count or len(os.sched_getaffinity(0))
+def set_threads(count: int | None, local_size: int = 1) -> int:
+    """Fixes torch's CPU threads (None: this rank's share of the cores it may use) and returns the number."""
+    threads = count or max(1, len(os.sched_getaffinity(0)) // local_size)
     torch.set_num_threads(threads)
     return threads
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from picochat.core.jsonio import canonical_json, parse_json
+from picochat.distributed.world import SoloWorld, World, share_out
 from picochat.inference.scoring import Autocast, evaluating
 from picochat.model.kv_cache import KVCache
 from picochat.model.transformer import Transformer
@@ -59,8 +61,11 @@ def generate_batch(
     batch_size: int = 64,
     autocast: Autocast = nullcontext,
     on_progress: Callable[[int], None] | None = None,
+    world: World | None = None,
 ) -> list[Generated]:
     """A reply for every prompt, in the order given; the batch size decides speed and memory only.
+
+    Ranks share the batches, each of which is the same whoever runs it.
 
     Prompt and reply together fill the model's context at most: a reply cut there, or one to a prompt that leaves no
     room, is not finished. `on_progress` is told how many replies are done. Raises ValueError for an empty prompt.
@@ -70,15 +75,18 @@ def generate_batch(
     replies = [Generated([], False) for _ in prompts]
     order = [index for index, prompt in enumerate(prompts) if len(prompt) < model.config.max_seq_len]
     order.sort(key=lambda index: (len(prompts[index]), index))
+
+    def reply_to(begin: int) -> bytes:
+        chosen = [(index, prompts[index]) for index in order[begin : begin + batch_size]]
+        found = _Batch(model, chosen, params, stop_ids, autocast).run()
+        if on_progress:
+            on_progress(min(begin + batch_size, len(order)))
+        return canonical_json([[index, reply.ids, reply.finished] for index, reply in found.items()])
+
     with evaluating(model):
-        for begin in range(0, len(order), batch_size):
-            batch = _Batch(
-                model, [(i, prompts[i]) for i in order[begin : begin + batch_size]], params, stop_ids, autocast
-            )
-            for index, reply in batch.run().items():
-                replies[index] = reply
-            if on_progress:
-                on_progress(min(begin + batch_size, len(order)))
+        for data in share_out(world or SoloWorld(), range(0, len(order), batch_size), reply_to):
+            for index, ids, finished in parse_json(data, "replies of a rank"):
+                replies[index] = Generated(ids, finished)
     return replies
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from picochat.core.errors import refuse
 from picochat.data.rows import IGNORE, PackedRows
+from picochat.distributed.world import SoloWorld, World, share_out
 from picochat.model.transformer import Transformer
 
 CHUNK_TARGETS = 4096
@@ -76,39 +77,60 @@ class ValidationResult:
 
 
 def score_validation(
-    model: nn.Module, val: ValidationSet, batch_size: int, autocast: Autocast = nullcontext
+    model: nn.Module,
+    val: ValidationSet,
+    batch_size: int,
+    autocast: Autocast = nullcontext,
+    world: World | None = None,
 ) -> ValidationResult:
     """Scores the whole set with `model` in eval mode, `batch_size` rows at a time; the model's mode is put back.
 
-    Every batch has the same shape, so a compiled model is compiled once.
+    Every batch has the same shape, so a compiled model is compiled once. Ranks share the batches; each is the same
+    whoever computes it, and the sums are made in one order, so the result does not depend on the number of ranks.
     """
     assert isinstance(model, Transformer)
     sums = _DocumentSums(val.num_documents)
     size = min(batch_size, len(val.rows))
+
+    def score(begin: int) -> bytes:
+        rows = np.arange(begin, min(begin + size, len(val.rows)))
+        filled = np.concatenate([rows, np.full(size - len(rows), rows[-1])])
+        return _row_nats(model, val, filled, autocast)[: len(rows)].tobytes()
+
+    begins = range(0, len(val.rows), size)
     with evaluating(model):
-        for begin in range(0, len(val.rows), size):
+        for begin, nats in zip(begins, share_out(world or SoloWorld(), begins, score), strict=True):
             rows = np.arange(begin, min(begin + size, len(val.rows)))
-            filled = np.concatenate([rows, np.full(size - len(rows), rows[-1])])
-            nats_BT = _row_nats(model, val, filled, autocast)
-            sums.add(val, rows, nats_BT[: len(rows)])
+            sums.add(val, rows, np.frombuffer(nats).reshape(len(rows), -1))
     return sums.result()
 
 
 def score_texts(
-    model: Transformer, items: Sequence[Item], *, batch_tokens: int = BATCH_TOKENS, autocast: Autocast = nullcontext
+    model: Transformer,
+    items: Sequence[Item],
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+    autocast: Autocast = nullcontext,
+    world: World | None = None,
 ) -> list[float]:
     """Log-likelihood in nats of each continuation after its prompt: the sum over its tokens, in the order given.
 
     Items of like length share a batch of at most `batch_tokens` tokens with the padding on the right, where a causal
-    model cannot see it. Raises `eval.too_long` for an item that does not fit into the model's context.
+    model cannot see it. Ranks share the batches. Raises `eval.too_long` for an item that does not fit into the model's
+    context.
     """
     lengths = [_require_fitting(model, item) for item in items]
     order = sorted(range(len(items)), key=lambda index: (lengths[index], index))
+    batches = list(_iter_batches(order, lengths, batch_tokens))
+
+    def score(batch: list[int]) -> bytes:
+        return np.array(_score_batch(model, [items[i] for i in batch], autocast)).tobytes()
+
     scores = [0.0] * len(items)
     with evaluating(model):
-        for batch in _iter_batches(order, lengths, batch_tokens):
-            for index, score in zip(batch, _score_batch(model, [items[i] for i in batch], autocast), strict=True):
-                scores[index] = score
+        for batch, found in zip(batches, share_out(world or SoloWorld(), batches, score), strict=True):
+            for index, value in zip(batch, np.frombuffer(found).tolist(), strict=True):
+                scores[index] = value
     return scores
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from picochat.core.config import Config, flatten, merge, nest
 from picochat.core.errors import refuse
 from picochat.data.config import DatasetConfig
+from picochat.distributed.config import DistributedConfig
 from picochat.model.config import ModelConfig
 from picochat.stages.base.config import BaseConfig
 from picochat.stages.evaluate.config import EvaluateConfig
@@ -32,6 +33,7 @@ class RunConfig(Config):
     eval: EvaluateConfig
     summary: SummaryConfig
     machine: MachineConfig
+    distributed: DistributedConfig = DistributedConfig()
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> RunConfig:
@@ -87,3 +89,20 @@ def settings_layer(settings: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in settings:
         layer = merge(layer, nest(key, value))
     return layer
+
+
+def needed(config: RunConfig, stages: tuple[str, ...] = ("base", "sft", "evaluate")) -> frozenset[str]:
+    """The features that these stages of a run need of a distributed strategy (see `distributed.guardrails`)."""
+    loops = {"base": config.base.loop, "sft": config.sft.loop}
+    uses = set(stages)
+    # What `auto` becomes is known on the machine; without CUDA asked for by name, a CPU will do.
+    uses.add("cuda" if config.machine.device.startswith("cuda") else "cpu")
+    if config.machine.compile == "on":
+        uses.add("compile")
+    for name in stages:
+        if loop := loops.get(name):
+            uses |= {"muon"} if loop.optimizer == "muon" else set()
+            uses |= {"ema"} if loop.ema_decay else set()
+            uses |= {"samples"} if loop.sample_every else set()
+            uses |= {"checkpoint_blocks"} if loop.checkpoint_blocks else set()
+    return frozenset(uses)

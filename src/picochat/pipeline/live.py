@@ -7,7 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
@@ -21,6 +21,25 @@ from picochat.stages.contract import StopFlag
 from picochat.views.run_state import process_start
 
 INTERVAL_S = 2.0
+
+
+class Status(Protocol):
+    """What the runner tells about itself at the end."""
+
+    def close(self, state: str, error: dict[str, Any] | None = None) -> None: ...
+
+
+class NoStatus:
+    """For ranks other than 0: status.json is rank 0's."""
+
+    def __enter__(self) -> NoStatus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def close(self, state: str, error: dict[str, Any] | None = None) -> None:
+        pass
 
 
 class StatusThread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import secrets
 from collections.abc import Callable
@@ -19,24 +20,30 @@ from picochat.core import failpoints, fs
 from picochat.core.clock import Clock, SystemClock, utc_now
 from picochat.core.config import Config, flatten
 from picochat.core.errors import PicochatError, refuse
-from picochat.core.events import EventWriter, iter_events
+from picochat.core.events import EventWriter, SilentEvents, iter_events
 from picochat.core.log import LOGGER, close_log, open_log
 from picochat.core.progress import Progress, SilentProgress
+from picochat.distributed.config import DistributedConfig
+from picochat.distributed.ranks import Ranks, SoloRanks
 from picochat.pipeline.config import Resolved, RunConfig
-from picochat.pipeline.live import StatusThread
+from picochat.pipeline.live import NoStatus, Status, StatusThread
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.contract import StageContext, StopFlag
 from picochat.training.config import MachineConfig, ResumeConfig
 
 
 class StageSpec(NamedTuple):
-    """A stage of the factory: its module, its report, and the parts of the configuration it is called with."""
+    """A stage of the factory: its module, its report, and the parts of the configuration it is called with.
+
+    A `shared` stage is run by all ranks together; the others by rank 0 while the rest wait.
+    """
 
     name: str
     title: str
     report: str
     schema: str
     arguments: Callable[[RunConfig], tuple[Config, ...]]
+    shared: bool = False
 
     @property
     def run(self) -> Callable[..., Any]:
@@ -44,16 +51,33 @@ class StageSpec(NamedTuple):
         return importlib.import_module(f"picochat.stages.{self.name}.run").run
 
 
+ATTEMPT_KEYS = {f"distributed.{key}" for key in DistributedConfig.model_fields}
+"""Settings of how ranks wait for each other: an attempt may have others than the one before. The fingerprint of a
+checkpoint holds what of them matters to a training."""
 STAGES = (
     StageSpec("dataset", "corpus and chat rows", layout.CORPUS_MANIFEST, "corpus_manifest", lambda c: (c.data,)),
     StageSpec(
         "tokenizer", "tokenizer and baselines", layout.TOKENIZER_REPORT, "tokenizer_report", lambda c: (c.tokenizer,)
     ),
     StageSpec(
-        "base", "base training", layout.report_path(layout.BASE), "base_report", lambda c: (c.base, c.model, c.machine)
+        "base",
+        "base training",
+        layout.report_path(layout.BASE),
+        "base_report",
+        lambda c: (c.base, c.model, c.machine),
+        shared=True,
     ),
-    StageSpec("sft", "fine-tuning", layout.report_path(layout.SFT), "sft_report", lambda c: (c.sft, c.machine)),
-    StageSpec("evaluate", "evaluation", layout.report_path(layout.EVAL), "eval_report", lambda c: (c.eval, c.machine)),
+    StageSpec(
+        "sft", "fine-tuning", layout.report_path(layout.SFT), "sft_report", lambda c: (c.sft, c.machine), shared=True
+    ),
+    StageSpec(
+        "evaluate",
+        "evaluation",
+        layout.report_path(layout.EVAL),
+        "eval_report",
+        lambda c: (c.eval, c.machine),
+        shared=True,
+    ),
     StageSpec("summary", "gate and summary", layout.SUMMARY, "summary", lambda c: (c.summary,)),
 )
 STAGE_BY_NAME = {spec.name: spec for spec in STAGES}
@@ -64,18 +88,45 @@ def run_benchmark(values: dict[str, Any], machine: MachineConfig) -> tuple[Stage
     config = BenchmarkConfig.from_dict(values, "benchmark")
     report = layout.report_path(layout.benchmark_dir(config.name))
     return (
-        StageSpec("benchmark", f"benchmark {config.name}", report, "benchmark_report", lambda _: (config, machine)),
+        StageSpec(
+            "benchmark",
+            f"benchmark {config.name}",
+            report,
+            "benchmark_report",
+            lambda _: (config, machine),
+            shared=True,
+        ),
     )
 
 
 @dataclass(frozen=True)
 class Factory:
-    """How a run is worked on: where it says what it does, what may stop it, and what a resume may pass over."""
+    """How a run is worked on: where it says what it does, what may stop it, what a resume may pass over, by whom."""
 
     progress: Progress = field(default_factory=SilentProgress)
     clock: Clock = field(default_factory=SystemClock)
     stop: StopFlag = field(default_factory=StopFlag)
     resume_policy: ResumeConfig = field(default_factory=ResumeConfig)
+    ranks: Ranks = field(default_factory=SoloRanks)
+
+
+class _CountedProgress:
+    """Shows progress, and lets the ranks that wait for rank 0 know of it."""
+
+    def __init__(self, shown: Progress, ranks: Ranks) -> None:
+        self._shown, self._ranks = shown, ranks
+
+    def stage(self, name: str, title: str) -> None:
+        self._ranks.advance()
+        self._shown.stage(name, title)
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        self._ranks.advance()
+        self._shown.update(done, total, note)
+
+    def say(self, text: str) -> None:
+        self._ranks.advance()
+        self._shown.say(text)
 
 
 def require_machine(config: MachineConfig) -> None:
@@ -112,11 +163,24 @@ def open_run(root: Path, profile: str, resolved: Resolved, resume: bool) -> RunS
     return store
 
 
+def open_shared_run(root: Path, profile: str, resolved: Resolved, resume: bool, ranks: Ranks) -> RunStore:
+    """`open_run` on rank 0; the other ranks then find the same settings there as they were started with."""
+
+    def open_it() -> None:
+        open_run(root, profile, resolved, resume)
+
+    ranks.on_main("opening the run", open_it)
+    store = RunStore(root)
+    _require_same_config(store, resolved)
+    return store
+
+
 def _is_of_a_dead_start(path: Path) -> bool:
     """What an attempt leaves that died before it had written run.json."""
     if path.name == layout.LOGS and path.is_dir():
-        return not any(path.iterdir())
-    return path.name == layout.LOCK or (path.name.startswith(fs.TMP_PREFIX) and path.is_file())
+        return all(entry.match("rank*.log") for entry in path.iterdir())
+    live = path.name in (layout.LOCK, layout.STATUS, layout.DDP_CONTROL)
+    return path.is_file() and (live or path.name.startswith(fs.TMP_PREFIX))
 
 
 def load_run_record(store: RunStore) -> RunRecord:
@@ -128,7 +192,8 @@ def load_run_record(store: RunStore) -> RunRecord:
 
 def _require_same_config(store: RunStore, resolved: Resolved) -> None:
     saved, now = flatten(load_run_record(store).config), flatten(resolved.config.as_dict())
-    differing = sorted(key for key in saved.keys() | now.keys() if saved.get(key) != now.get(key))
+    asked = sorted(key for key in saved.keys() | now.keys() if key not in ATTEMPT_KEYS)
+    differing = [key for key in asked if saved.get(key) != now.get(key)]
     if differing:
         rows = "; ".join(f"{key} was {saved.get(key)!r}, now {now.get(key)!r}" for key in differing)
         refuse("run.config", f"the settings differ from {store.path(layout.RUN)}: {rows}")
@@ -146,11 +211,13 @@ def run_stages(
 
     Errors are written to events, log and status before they are raised again.
     """
-    with RunLock(store.root):
-        fs.sweep_temporaries(store.root)
-        attempt = 1 + max((event.get("attempt", 0) for event in iter_events(store.path(layout.EVENTS))), default=0)
-        events = EventWriter(store.path(layout.EVENTS), attempt)
-        log = open_log(store.path(layout.rank_log(0)))
+    ranks = factory.ranks
+    with contextlib.ExitStack() as held:
+        attempt = ranks.on_main("taking the run's lock", lambda: _take_over(store, held))
+        log = open_log(store.path(layout.rank_log(ranks.launch.rank)))
+        held.callback(close_log, log)
+        events = EventWriter(store.path(layout.EVENTS), attempt) if ranks.is_main else SilentEvents(attempt)
+        held.callback(events.close)
         live: dict[str, Any] = {}
         context = StageContext(
             store,
@@ -159,47 +226,68 @@ def run_stages(
             attempt,
             resume,
             factory.resume_policy,
-            factory.progress,
+            _CountedProgress(factory.progress, ranks),
             factory.clock,
             factory.stop,
+            ranks,
             live,
         )
 
         def acknowledge(request: str) -> None:
             events.emit("control_ack", live.get("stage", ""), request=request)
 
-        try:
-            with StatusThread(store, live, factory.stop, attempt, acknowledge) as status:
-                try:
-                    for spec in (*(spec for spec in STAGES if names is None or spec.name in names), *extra):
-                        _run_stage(context, spec, config)
-                except BaseException as err:
-                    _record_failure(events, status, live, err)
-                    raise
-                status.close("finished")
-        finally:
-            events.close()
-            close_log(log)
+        watch = StatusThread(store, live, factory.stop, attempt, acknowledge) if ranks.is_main else NoStatus()
+        with watch as status:
+            try:
+                for spec in (*(spec for spec in STAGES if names is None or spec.name in names), *extra):
+                    _run_stage(context, spec, config)
+            except BaseException as err:
+                _record_failure(events, status, live, err)
+                raise
+            status.close("finished")
+
+
+def _take_over(store: RunStore, held: contextlib.ExitStack) -> int:
+    """Takes the lock for as long as `held` lasts, sweeps what dead writers left, and numbers the attempt."""
+    held.enter_context(RunLock(store.root))
+    fs.sweep_temporaries(store.root)
+    return 1 + max((event.get("attempt", 0) for event in iter_events(store.path(layout.EVENTS))), default=0)
 
 
 def _run_stage(context: StageContext, spec: StageSpec, config: RunConfig) -> None:
     arguments = spec.arguments(config)
-    if context.resume and (found := inspect_finished(context.store, spec, arguments[0])):
-        context.progress.say(f"{spec.name}: {found.reason}")
-        if found.files:
-            return
-    if context.stop.requested:
-        refuse("run.stopped", f"stopped before stage {spec.name}: {context.stop.reason}")
+    ranks = context.ranks
+    if not ranks.on_main(f"looking at stage {spec.name}", lambda: _is_due(context, spec, arguments[0])):
+        return
     context.live.clear()
     context.live["stage"] = spec.name
     context.progress.stage(spec.name, spec.title)
     context.events.emit("stage_started", spec.name)
     LOGGER.info("stage %s starts, attempt %d", spec.name, context.attempt)
     started = context.clock.monotonic()
-    spec.run(context, *arguments)
+    if spec.shared:
+        spec.run(context, *arguments)
+    else:
+        ranks.on_main(spec.name, lambda: _run_alone(context, spec, arguments))
     seconds = context.clock.monotonic() - started
     context.events.emit("stage_finished", spec.name, duration_s=round(seconds, 3))
     LOGGER.info("stage %s finished in %.1f s", spec.name, seconds)
+
+
+def _run_alone(context: StageContext, spec: StageSpec, arguments: tuple[Config, ...]) -> None:
+    """What a stage returns is for its callers in this process; the other ranks read its files."""
+    spec.run(context, *arguments)
+
+
+def _is_due(context: StageContext, spec: StageSpec, config: Config) -> bool:
+    """Whether the stage is to be run: not on a resume that finds it finished. Raises `run.stopped`."""
+    if context.resume and (found := inspect_finished(context.store, spec, config)):
+        context.progress.say(f"{spec.name}: {found.reason}")
+        if found.files:
+            return False
+    if context.stop.requested:
+        refuse("run.stopped", f"stopped before stage {spec.name}: {context.stop.reason}")
+    return True
 
 
 class Finished(NamedTuple):
@@ -230,7 +318,7 @@ def inspect_finished(store: RunStore, spec: StageSpec, config: Config) -> Finish
     return Finished(files, f"finished before, skipped: {files} files have their recorded digests")
 
 
-def _record_failure(events: EventWriter, status: StatusThread, live: dict[str, Any], err: BaseException) -> None:
+def _record_failure(events: EventWriter, status: Status, live: dict[str, Any], err: BaseException) -> None:
     known = isinstance(err, PicochatError)
     code = err.code if known else type(err).__name__
     detail = err.detail if known else str(err)

@@ -54,7 +54,9 @@ class Outcome:
     weights_digest: str
 
 
-def build_fingerprint(work: Assignment, recipe: Recipe, machine: Machine, seed: int) -> dict[str, Any]:
+def build_fingerprint(
+    work: Assignment, recipe: Recipe, machine: Machine, seed: int, micro_batch_size: int
+) -> dict[str, Any]:
     """The conditions of a training. `compile_mode` is filled in when it is decided."""
     own_place = CADENCE | {"micro_batch_size"}
     return {
@@ -63,10 +65,11 @@ def build_fingerprint(work: Assignment, recipe: Recipe, machine: Machine, seed: 
         "loop": {key: value for key, value in work.loop.as_dict().items() if key not in own_place},
         "optim": recipe.optim.as_dict(),
         "tokens_per_step": recipe.tokens_per_step,
-        "micro_batch_size": work.loop.micro_batch_size,
+        "micro_batch_size": micro_batch_size,
         "seed": seed,
         "precision": machine.precision,
         "world_size": machine.world.size,
+        "strategy": machine.strategy_name,
         "threads": machine.threads,
         "device_kind": machine.world.device.type,
         "compile_mode": "eager",

@@ -10,6 +10,7 @@ from picochat.core.clock import Clock, SystemClock
 from picochat.core.config import Config
 from picochat.core.events import EventWriter
 from picochat.core.progress import Progress, SilentProgress
+from picochat.distributed.ranks import Ranks, SoloRanks
 from picochat.training.config import ResumeConfig
 
 
@@ -37,6 +38,7 @@ class StageContext:
     progress: Progress = field(default_factory=SilentProgress)
     clock: Clock = field(default_factory=SystemClock)
     stop: StopFlag = field(default_factory=StopFlag)
+    ranks: Ranks = field(default_factory=SoloRanks)
     live: dict[str, Any] = field(default_factory=dict)
     """What status.json shows at this moment: step, steps, tokens_per_s, eta_s. Written out by another thread."""
 

@@ -22,11 +22,18 @@ from picochat.stages.training_report import TrainingFacts, describe_training
 from picochat.training.ema import Ema
 from picochat.training.hooks import Hook
 from picochat.training.keeper import Keeper, Resumed, rng_digest, state_digest
-from picochat.training.ledger import Ledger, require_every_step
+from picochat.training.ledger import Ledger, SilentLedger, require_every_step
 from picochat.training.machine import Machine, choose_compile, compile_blocks
 from picochat.training.optim import OptimizerSet
-from picochat.training.recipe import resolve_recipe
-from picochat.training.recording import CheckpointHook, LogHook, ResumeHook, SampleHook, ValidationHook
+from picochat.training.recipe import resolve_recipe, split_step
+from picochat.training.recording import (
+    CheckpointHook,
+    LogHook,
+    ReplicaHook,
+    ResumeHook,
+    SampleHook,
+    ValidationHook,
+)
 from picochat.training.schedule import lr_factor
 from picochat.training.state import TrainState
 from picochat.training.trainer import GuardStop, LoopParts, Trainer
@@ -41,11 +48,14 @@ class Session:
         self._samples = SampleWriter(ctx, work, machine.autocast)
         self._saved: CheckpointManifest | None = None
         self._save_s: list[float] = []
-        make_dir(ctx.store.path(work.stage))
+        self._world = machine.world
+        self._world.ranks.on_main(f"the folder of {work.stage}", lambda: make_dir(ctx.store.path(work.stage)))
         self._parameters = sizing.count_parameters(work.model.config)
         self._recipe = resolve_recipe(work.loop, self._parameters.total)
         self._flops = sizing.flops_per_token(work.model.config, work.loop.seq_len)
-        fingerprint = build_fingerprint(work, self._recipe, machine, ctx.seed)
+        rows = self._recipe.tokens_per_step // work.loop.seq_len
+        self._micro_batch = split_step(rows, work.loop.micro_batch_size, self._world.size)
+        fingerprint = build_fingerprint(work, self._recipe, machine, ctx.seed, self._micro_batch[0])
         self._keeper = Keeper(ctx.store.path(work.stage), work.stage, ctx.store.run_digest(), fingerprint)
         self._trainer = self._build_trainer()
         self._resumed = self._resume()
@@ -66,12 +76,14 @@ class Session:
             log,
             validation,
             SampleHook(work.loop.sample_every, self._sample),
+            ReplicaHook(self._world.ranks.config.replica_check_every),
             CheckpointHook(work.loop.save_every, self._save),
         ]
         trainer.hooks = hooks
         started, steps_before = clock.monotonic(), trainer.state.step
         try:
-            stopped = trainer.fit()
+            with self._world.watching():
+                stopped = trainer.fit()
         except GuardStop as stop:
             refuse("training.loss_guard", f"{work.stage}: {stop}; the checkpoint of step {trainer.state.step} is saved")
         finally:
@@ -82,30 +94,40 @@ class Session:
                 f"{work.stage} stopped at step {trainer.state.step:,} of {trainer.loop.steps:,}: {stopped}",
             )
         seconds = clock.monotonic() - started
-        require_every_step(self._ledger_path, trainer.loop.steps)
-        found = self._hand_over(validation)
+        self._world.ranks.on_main("the ledger", self._require_every_step)
+        with self._world.watching():
+            found = self._hand_over(validation)
+            ema = self._ema_validation()
         tokens = (trainer.state.step - steps_before) * trainer.batches.tokens_per_step
-        return self._outcome(found, seconds, tokens)
+        return self._outcome(found, ema, seconds, tokens)
+
+    def _require_every_step(self) -> None:
+        require_every_step(self._ledger_path, self._trainer.loop.steps)
 
     def _resume_hooks(self) -> list[Hook]:
         """The first of all hooks, so that a checkpoint of the same step already holds what it found."""
         if self._resumed is None:
             return []
-        ledger, exact = self._trainer.loop.ledger, self._resumed.may_be_exact
-        return [ResumeHook(self._work.stage, self._trainer.state, ledger, exact, self._ctx.events)]
+        ledger, resumed = self._trainer.loop.ledger, self._resumed
+        differences = [difference._asdict() for difference in resumed.differences]
+        return [
+            ResumeHook(
+                self._work.stage, self._trainer.state, ledger, resumed.may_be_exact, differences, self._ctx.events
+            )
+        ]
 
     @property
     def _ledger_path(self):
         return self._ctx.store.path(f"{self._work.stage}/{layout.LEDGER}")
 
     def _build_trainer(self) -> Trainer:
-        work, recipe, world = self._work, self._recipe, self._machine.world
-        rows_per_rank = recipe.tokens_per_step // work.loop.seq_len // world.size
+        work, recipe, world = self._work, self._recipe, self._world
+        micro_batch_size, micro_batches = self._micro_batch
         batches = BatchStream(
             work.rows,
             SampleOrder(max(1, len(work.rows)), self._ctx.seed).samples_at,
-            micro_batch_size=work.loop.micro_batch_size,
-            micro_batches=rows_per_rank // work.loop.micro_batch_size,
+            micro_batch_size=micro_batch_size,
+            micro_batches=micro_batches,
             rank=world.rank,
             world_size=world.size,
             document_mask=work.loop.document_mask,
@@ -127,7 +149,8 @@ class Session:
             lr_factor=lambda step: lr_factor(step, recipe.steps, recipe.warmup_steps, loop.schedule, loop.final_frac),
             lr=recipe.optim.lr,
             clip=loop.clip,
-            ledger=Ledger(self._ledger_path),
+            ledger=self._open_ledger(None),
+            strategy=self._machine.build_strategy(),
             ema=Ema(self._work.model, loop.ema_decay) if loop.ema_decay else None,
             autocast=self._machine.autocast,
             stop_reason=lambda: self._ctx.stop.reason,
@@ -135,10 +158,13 @@ class Session:
             clock=self._ctx.clock,
         )
 
+    def _open_ledger(self, resumed_step: int | None) -> Ledger:
+        return Ledger(self._ledger_path, resumed_step) if self._world.is_main else SilentLedger()
+
     def _state_digest(self, step: int) -> str | None:
         every = self._work.loop.state_digest_every
         due = step == self._recipe.steps or (every and step % every == 0)
-        return state_digest(self._trainer) if due else None
+        return state_digest(self._trainer) if due and self._world.is_main else None
 
     def _resume(self) -> Resumed | None:
         if not self._ctx.resume:
@@ -148,8 +174,10 @@ class Session:
             return None
         if resumed.warning:
             self._ctx.events.emit("warning", self._work.stage, code="checkpoint.recovered", text=resumed.warning)
-        self._trainer.loop.ledger = Ledger(self._ledger_path, resumed.state.step)
+        self._trainer.loop.ledger = self._open_ledger(resumed.state.step)
         self._ctx.progress.say(f"resuming {self._work.stage} at step {resumed.state.step:,} of {self._recipe.steps:,}")
+        for difference in resumed.differences:
+            self._ctx.progress.say(f"{self._work.stage}: {difference.describe()}")
         return resumed
 
     def _compile(self) -> str:
@@ -166,8 +194,9 @@ class Session:
 
     def _score(self) -> ValidationResult:
         with _eager():
+            work = self._work
             return score_validation(
-                self._work.model, self._work.validation, self._work.loop.micro_batch_size, self._machine.autocast
+                work.model, work.validation, work.loop.micro_batch_size, self._machine.autocast, self._world
             )
 
     def _save(self) -> None:
@@ -203,11 +232,17 @@ class Session:
         return self._score()
 
     def _sample(self, step: int) -> None:
-        with _eager():
-            self._samples.write(step)
+        def write() -> None:
+            with _eager():
+                self._samples.write(step)
 
-    def _outcome(self, found: ValidationResult, seconds: float, tokens: int) -> Outcome:
+        self._world.ranks.on_main(f"samples of step {step:,}", write)
+
+    def _outcome(self, found: ValidationResult, ema: ValidationResult | None, seconds: float, tokens: int) -> Outcome:
+        """What the stage reports; only rank 0 has the ledger to report from."""
         assert self._saved is not None
+        if not self._world.is_main:
+            return Outcome({}, found, self._saved.weights_digest)
         facts = TrainingFacts(
             recipe=self._recipe,
             machine=self._machine.facts()
@@ -219,7 +254,7 @@ class Session:
             tokens=tokens,
             save_s=self._save_s,
             validation=found,
-            ema=self._ema_validation(),
+            ema=ema,
             saved=self._saved,
         )
         return Outcome(describe_training(self._work, facts), found, self._saved.weights_digest)

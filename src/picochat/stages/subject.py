@@ -11,6 +11,9 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore, StageRecord
 from picochat.core.errors import refuse
 from picochat.distributed.probe import choose_device, choose_precision, set_threads
+from picochat.distributed.process_group import open_world
+from picochat.distributed.ranks import Ranks
+from picochat.distributed.world import World
 from picochat.inference.loader import LoadedModel, Precision, load_model
 from picochat.tokenizer.tokenizer import Tokenizer
 from picochat.training.config import MachineConfig
@@ -25,22 +28,28 @@ class Subject:
 
     loaded: LoadedModel
     tokenizer: Tokenizer
-    device: torch.device
+    world: World
     precision: Precision
     precision_reason: str
 
     @property
     def settings(self) -> dict[str, str]:
         """How it computes, for a report."""
-        return {"device": str(self.device), "precision": self.precision, "precision_reason": self.precision_reason}
+        return {
+            "device": str(self.world.device),
+            "precision": self.precision,
+            "precision_reason": self.precision_reason,
+        }
 
     @property
     def environment(self) -> dict[str, str | int]:
         """What the manifest adds about torch."""
-        return {"torch": str(torch.__version__), "device": str(self.device), "threads": torch.get_num_threads()}
+        world = self.world
+        facts = {"torch": str(torch.__version__), "device": str(world.device), "threads": torch.get_num_threads()}
+        return facts | {"ranks": world.size}
 
 
-def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig) -> Subject:
+def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig, ranks: Ranks) -> Subject:
     """Re-hashes what the sft and tokenizer stages wrote, adds it to the inputs of `record`, and loads it.
 
     Raises `artifact.*` for a changed file, `checkpoint.*` for a folder that does not hold what its manifest says.
@@ -55,8 +64,9 @@ def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig) -
         ("tokenizer", layout.TOKENIZER),
     ):
         record.add_input(kind, path)
-    set_threads(machine.threads)
-    device = choose_device(machine.device)
+    launch = ranks.launch
+    set_threads(machine.threads, launch.local_size)
+    device = choose_device(machine.device, launch.local_rank if launch.launched else None)
     precision, reason = _choose_precision(machine.precision, device)
     loaded = load_model(store.path(CHECKPOINT), device, precision, store.run_digest())
     tokenizer = Tokenizer.load(store.path(layout.TOKENIZER), fast=tokenizer_report["fast_path"]["equal"])
@@ -68,7 +78,7 @@ def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig) -
             "tokenizer.file",
             f"{layout.TOKENIZER} has {tokenizer.vocab_size:,} ids, the model {loaded.model.config.vocab_size:,}",
         )
-    return Subject(loaded, tokenizer, device, precision, reason)
+    return Subject(loaded, tokenizer, open_world(ranks, device), precision, reason)
 
 
 def _choose_precision(wanted: str, device: torch.device) -> tuple[Precision, str]:

@@ -5,6 +5,7 @@ on_start, on_step, on_skip, on_stop and on_finish are called in the order in whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +37,8 @@ class Training(Protocol):
     @property
     def state(self) -> TrainState: ...
 
+    def require_equal_replicas(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -50,7 +53,7 @@ class StepResult:
     num_targets: int
     duration_s: float
     documents: str
-    extras: dict[str, float]
+    extras: Mapping[str, float]
 
 
 class Hook:

@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from picochat.artifacts import layout
-from picochat.checkpoint.fingerprint import claims_exact, require_fingerprint
+from picochat.checkpoint.fingerprint import Difference, claims_exact, require_fingerprint
 from picochat.checkpoint.format import CheckpointManifest
-from picochat.checkpoint.reader import LoadedCheckpoint, load_checkpoint, load_for_resume
+from picochat.checkpoint.reader import LoadedCheckpoint, await_manifest, load_checkpoint, load_for_resume
 from picochat.checkpoint.rng import capture_rng, restore_rng
-from picochat.checkpoint.tensors import weights_digest
+from picochat.checkpoint.tensors import pack_tensors, unpack_tensors, weights_digest
 from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint
 from picochat.core.errors import refuse
+from picochat.distributed.world import World
 from picochat.model.transformer import Transformer
 from picochat.training.config import ResumeConfig
 from picochat.training.state import TrainState, require_keys
@@ -31,6 +32,8 @@ class Resumed:
     compile: bool
     may_be_exact: bool
     warning: str | None
+    differences: list[Difference]
+    """Conditions that are not those of the checkpoint and were allowed."""
 
 
 class Keeper:
@@ -43,7 +46,21 @@ class Keeper:
         self.fingerprint = dict(fingerprint)
 
     def save(self, trainer: Trainer, name: str = layout.CHECKPOINT) -> CheckpointManifest:
-        """A complete checkpoint of this moment below the stage; when it returns, the bytes were read back from disk."""
+        """A complete checkpoint of this moment below the stage; when it returns, the bytes were read back from disk.
+
+        All ranks hold the same bits, or nothing is saved; rank 0 writes. Raises `launch.replicas`, `checkpoint.*`,
+        `disk.*`.
+        """
+        world = trainer.world
+        trainer.require_equal_replicas()
+        rng = _gather_rng(world)
+        manifest = world.ranks.on_main(
+            f"saving {self._stage}/{name} at step {trainer.state.step:,}",
+            lambda: self._save(trainer, name, rng).to_json(),
+        )
+        return CheckpointManifest.from_json(manifest, layout.CKPT_MANIFEST)
+
+    def _save(self, trainer: Trainer, name: str, rng: Mapping[str, Tensor]) -> CheckpointManifest:
         state, ema = trainer.state, trainer.loop.ema
         state.guard = trainer.loop.guard.state_dict()
         state.batches = trainer.batches.state_dict()
@@ -61,35 +78,58 @@ class Keeper:
             model_config=model.config.as_dict(),
             train_state=state.as_dict(),
             optimizer=trainer.optimizer.state_tensors(),
-            rng=capture_rng(rank=trainer.world.rank),
+            rng=rng,
             ema=ema.state_dict() if ema else None,
         )
 
     def restore(self, trainer: Trainer, policy: ResumeConfig) -> Resumed | None:
-        """Puts the newest whole checkpoint into the trainer; None when there is none.
+        """Puts the newest whole checkpoint into the trainer of every rank; None when there is none.
 
-        Raises `resume.fingerprint` when a condition of the training differs and the policy does not accept it. The
-        compile mode is the saved one, so that `auto` cannot choose differently half-way.
+        Rank 0 alone mends what a crash has left; then every rank reads the folder. The compile mode is the saved one,
+        so that `auto` cannot choose differently half-way. Raises `resume.fingerprint` when a condition of the training
+        differs and the policy does not accept it.
         """
         model = trainer.model
         assert isinstance(model, Transformer)
         weights = named_weights(model)
         shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        point = load_for_resume(self._dir, expected_shapes=shapes, run_digest=self._run_digest)
-        saved = point.checkpoint
+        saved, warning = self._load(trainer.world, shapes)
         if saved is None:
             return None
         self.fingerprint["compile_mode"] = saved.manifest.fingerprint.get("compile_mode")
         differences = require_fingerprint(saved.manifest.fingerprint, self.fingerprint, policy.accept, policy.elastic)
         _restore_parts(trainer, model, saved)
         state = trainer.state
-        return Resumed(state, self.fingerprint["compile_mode"] == "block", claims_exact(differences), point.warning)
+        compiled = self.fingerprint["compile_mode"] == "block"
+        return Resumed(state, compiled, claims_exact(differences), warning, differences)
+
+    def _load(self, world: World, shapes: dict[str, tuple[int, ...]]) -> tuple[LoadedCheckpoint | None, str | None]:
+        """The same checkpoint on every rank, and what was not as it should be."""
+        mine: list[LoadedCheckpoint | None] = []
+
+        def recover() -> dict[str, Any]:
+            point = load_for_resume(self._dir, expected_shapes=shapes, run_digest=self._run_digest)
+            mine.append(point.checkpoint)
+            digest = point.checkpoint.manifest.manifest_digest if point.checkpoint else None
+            return {"digest": digest, "warning": point.warning}
+
+        found = world.ranks.on_main(f"looking for a checkpoint of {self._stage}", recover)
+        if mine or found["digest"] is None:
+            return (mine[0] if mine else None), found["warning"]
+        await_manifest(self._dir / layout.CHECKPOINT, found["digest"])
+        path = self._dir / layout.CHECKPOINT
+        saved = load_checkpoint(path, expected_shapes=shapes, run_digest=self._run_digest)
+        return saved, found["warning"]
 
     def take_best(self, trainer: Trainer) -> None:
-        """Puts the weights of `best/` into the model."""
-        model = trainer.model
+        """Puts the weights of `best/` into the model of every rank."""
+        model, path = trainer.model, self._dir / layout.BEST
         assert isinstance(model, Transformer)
-        best = load_checkpoint(self._dir / layout.BEST, run_digest=self._run_digest, parts={"weights"})
+        digest = trainer.world.ranks.on_main(
+            "looking for the best checkpoint", lambda: load_checkpoint(path, parts=()).manifest.manifest_digest
+        )
+        await_manifest(path, digest)
+        best = load_checkpoint(path, run_digest=self._run_digest, parts={"weights"})
         load_weights(model, best.weights or {})
 
 
@@ -110,8 +150,21 @@ def _restore_parts(trainer: Trainer, model: Transformer, saved: LoadedCheckpoint
         ema.load_state_dict(saved.ema or {}, state.ema_updates)
     trainer.loop.guard.load_state_dict(state.guard)
     trainer.batches.load_state_dict(state.batches)
-    restore_rng(saved.rng or {}, rank=trainer.world.rank)
+    world = trainer.world
+    if world.rank < saved.manifest.world_size:  # more ranks than before: the new ones keep their seeded generators
+        restore_rng(saved.rng or {}, rank=world.rank, cuda=_own_devices(world))
     trainer.state = state
+
+
+def _gather_rng(world: World) -> dict[str, Tensor]:
+    """The generators of all ranks, by names that begin with the rank."""
+    parts = world.gather_bytes(pack_tensors(capture_rng(rank=world.rank, cuda=_own_devices(world))))
+    return {name: state for part in parts for name, state in unpack_tensors(part, "generators of a rank").items()}
+
+
+def _own_devices(world: World) -> list[int]:
+    """The CUDA devices of this process."""
+    return [world.device.index or 0] if world.device.type == "cuda" else []
 
 
 def named_weights(model: Transformer) -> dict[str, Tensor]:
@@ -125,16 +178,10 @@ def load_weights(model: Transformer, weights: Mapping[str, Tensor]) -> None:
 
 
 def state_digest(trainer: Trainer) -> str:
-    """One digest over weights, optimizer and EMA: what a resumed run must have in common with an uninterrupted one."""
-    model = trainer.model
-    assert isinstance(model, Transformer)
-    tensors = {f"weights/{name}": tensor for name, tensor in named_weights(model).items()}
-    tensors |= {f"optimizer/{name}": tensor for name, tensor in trainer.optimizer.state_tensors().items()}
-    if trainer.loop.ema:
-        tensors |= {f"ema/{name}": tensor for name, tensor in trainer.loop.ema.state_dict().items()}
-    return weights_digest(tensors)
+    """One digest over the state: what a resumed run must have in common with an uninterrupted one."""
+    return weights_digest(trainer.state_tensors())
 
 
-def rng_digest(rank: int = 0) -> str:
-    """One digest over the states of all random generators."""
-    return weights_digest(capture_rng(rank=rank))
+def rng_digest() -> str:
+    """One digest over the states of this process's random generators."""
+    return weights_digest(capture_rng())

@@ -95,6 +95,16 @@ class Ledger:
             self._stream = None
 
 
+class SilentLedger(Ledger):
+    """That of a rank other than 0, which writes and compares nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def append(self, line: dict[str, Any]) -> None:
+        pass
+
+
 def spliced(path: Path) -> list[dict[str, Any]]:
     """The ledger's lines in the order of their steps, the last line of each step."""
     lines = {line["step"]: line for line in iter_jsonl(path, torn_tail=True)}

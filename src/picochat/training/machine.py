@@ -11,7 +11,10 @@ import torch
 from picochat.core.errors import refuse
 from picochat.distributed.env import cxx_compiler
 from picochat.distributed.probe import autocast_dtype, choose_device, choose_precision, keep_freed_pages, set_threads
-from picochat.distributed.world import SoloWorld, World
+from picochat.distributed.process_group import open_world
+from picochat.distributed.ranks import Ranks, SoloRanks
+from picochat.distributed.strategy import Ddp, Single, Strategy
+from picochat.distributed.world import World
 from picochat.model.transformer import Transformer
 from picochat.training.config import MachineConfig
 
@@ -37,6 +40,17 @@ class Machine:
         dtype = autocast_dtype(self.precision)
         return nullcontext() if dtype is None else torch.autocast(self.world.device.type, dtype=dtype)
 
+    @property
+    def strategy_name(self) -> str:
+        """single, or what several ranks were asked to do."""
+        return self.world.ranks.config.strategy if self.world.ranks.launch.launched else "single"
+
+    def build_strategy(self) -> Strategy:
+        """A fresh one for each training."""
+        if self.strategy_name == "single":
+            return Single()
+        return Ddp(self.world.size, self.world.ranks.config.static_graph)
+
     def facts(self) -> dict[str, Any]:
         """For reports and fingerprints."""
         return {
@@ -45,13 +59,20 @@ class Machine:
             "precision_reason": self.precision_reason,
             "threads": self.threads,
             "keeps_pages": self.keeps_pages,
+            "ranks": self.world.size,
+            "strategy": self.strategy_name,
             "torch": str(torch.__version__),
         }
 
 
-def build_machine(config: MachineConfig) -> Machine:
-    """Resolves a configuration on this machine. Raises `device.missing`, `device.compiler` or `usage.unavailable`."""
-    device = choose_device(config.device)
+def build_machine(config: MachineConfig, ranks: Ranks | None = None) -> Machine:
+    """Resolves a configuration on this machine, and joins the group of the ranks when there is one.
+
+    Raises `device.missing`, `device.compiler`, `usage.unavailable` or `launch.rendezvous`.
+    """
+    ranks = ranks or SoloRanks()
+    launch = ranks.launch
+    device = choose_device(config.device, launch.local_rank if launch.launched else None)
     precision, reason = choose_precision(config.precision, device)
     if precision == "fp16":
         refuse(
@@ -61,9 +82,9 @@ def build_machine(config: MachineConfig) -> Machine:
         )
     if config.compile == "on" and device.type == "cpu":
         _require_compiler()
-    threads = set_threads(config.threads)
+    threads = set_threads(config.threads, launch.local_size)
     keeps_pages = keep_freed_pages() if device.type == "cpu" else False
-    return Machine(SoloWorld(device), precision, reason, threads, keeps_pages)
+    return Machine(open_world(ranks, device), precision, reason, threads, keeps_pages)
 
 
 def _require_compiler() -> None:

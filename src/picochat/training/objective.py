@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from picochat.data.batches import Batch
 
 
-@dataclass(frozen=True)
-class LossOutput:
-    """`total_sum` is differentiated; `loss_sum` (nats, cross-entropy alone) is reported. Sums over `num_targets`."""
+class LossOutput(NamedTuple):
+    """`total_sum` is differentiated; `loss_sum` (nats, cross-entropy alone) is reported. Sums over `num_targets`.
+
+    A tuple, because DDP looks for the tensors of a result in tuples, lists and dicts only.
+    """
 
     total_sum: Tensor
     loss_sum: Tensor
     num_targets: int
-    extras: dict[str, float] = field(default_factory=dict)
+    extras: Mapping[str, float] = MappingProxyType({})
 
 
 class Objective(Protocol):

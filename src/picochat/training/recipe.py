@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from picochat.core.errors import refuse
 from picochat.training.config import LoopConfig, OptimConfig
 
 REFERENCE_PARAMETERS = 108e6
@@ -41,6 +42,23 @@ def beta2(step_tokens: int) -> Derived:
 def weight_decay(lr: float) -> Derived:
     """lr times decay about 1e-4, at most 0.1."""
     return Derived(min(0.1, 1e-4 / lr), f"1e-4 / lr {lr:.2g}, at most 0.1")
+
+
+def split_step(rows: int, micro_batch_size: int, world_size: int) -> tuple[int, int]:
+    """(rows of a micro-batch, micro-batches of a rank) of a step of `rows` rows over all ranks.
+
+    The step is the same for any number of ranks, so that all of them train on the same documents; a rank's
+    micro-batch is the largest part of its share that is not larger than asked for. Raises `config.conflict`.
+    """
+    if rows % world_size:
+        refuse(
+            "config.conflict",
+            f"a step of {rows:,} rows cannot be shared by {world_size} ranks",
+            fix=f"set loop.tokens_per_step to a multiple of {world_size} rows, or start another number of ranks",
+        )
+    share = rows // world_size
+    size = next(size for size in range(min(micro_batch_size, share), 0, -1) if share % size == 0)
+    return size, share // size
 
 
 class Recipe(NamedTuple):

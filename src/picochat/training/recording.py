@@ -128,11 +128,25 @@ class ValidationHook(Hook):
 class ResumeHook(Hook):
     """Tells once whether the steps that were repeated are those of before, when the last of them has been compared."""
 
-    def __init__(self, stage: str, state: TrainState, ledger: Ledger, may_be_exact: bool, events: EventWriter) -> None:
+    def __init__(
+        self,
+        stage: str,
+        state: TrainState,
+        ledger: Ledger,
+        may_be_exact: bool,
+        differences: list[dict[str, Any]],
+        events: EventWriter,
+    ) -> None:
         self._stage, self._ledger, self._events = stage, ledger, events
         self._may_be_exact = may_be_exact
         self._told = False
-        self._entry: dict[str, Any] = {"step": state.step, "repeated_steps": 0, "differing_steps": [], "exact": None}
+        self._entry: dict[str, Any] = {
+            "step": state.step,
+            "repeated_steps": 0,
+            "differing_steps": [],
+            "exact": None,
+            "differences": differences,
+        }
         state.resumes.append(self._entry)
 
     def on_step(self, trainer: Training, result: StepResult) -> None:
@@ -157,6 +171,17 @@ class ResumeHook(Hook):
             "exact": exact,
         }
         self._events.emit("resumed", self._stage, **self._entry)
+
+
+class ReplicaHook(Hook):
+    """Compares the replicas of all ranks every `every` steps; each save does so as well."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+
+    def on_step(self, trainer: Training, result: StepResult) -> None:
+        if self._every and result.step % self._every == 0:
+            trainer.require_equal_replicas()
 
 
 class SampleHook(Hook):

@@ -28,13 +28,17 @@ def test_safe_fields_are_listed_and_allowed(field):
     assert require_fingerprint({field: 1}, {field: 2}, [], False) == [Difference(field, 1, 2, "safe")]
 
 
-@pytest.mark.parametrize("field", sorted(ELASTIC))
+@pytest.mark.parametrize("field", sorted(ELASTIC - ACCEPTABLE))
 def test_elastic_fields_need_the_elastic_key(field):
     assert [verdict(field), verdict(field, [field]), verdict(field, elastic=True)] == ["refused", "refused", "elastic"]
     assert verdict(f"batch.{field}", elastic=True) == "elastic"
 
 
-@pytest.mark.parametrize("field", sorted(ACCEPTABLE))
+def test_threads_follow_the_number_of_ranks():
+    assert [verdict("threads", elastic=True), verdict("threads", ["threads"])] == ["elastic", "accepted"]
+
+
+@pytest.mark.parametrize("field", sorted(ACCEPTABLE - ELASTIC))
 def test_acceptable_fields_need_their_own_name(field):
     assert [verdict(field), verdict(field, elastic=True), verdict(field, [field])] == ["refused", "refused", "accepted"]
 

@@ -6,6 +6,18 @@ from picochat.distributed import probe
 from picochat.distributed.env import Launch, cxx_compiler, read_launch
 from picochat.distributed.probe import autocast_dtype, choose_device, choose_precision, set_threads
 
+LAUNCHER = {
+    "RANK": "5",
+    "LOCAL_RANK": "1",
+    "WORLD_SIZE": "8",
+    "LOCAL_WORLD_SIZE": "4",
+    "MASTER_ADDR": "host",
+    "MASTER_PORT": "29500",
+    "TORCHELASTIC_RUN_ID": "job",
+    "TORCHELASTIC_RESTART_COUNT": "2",
+    "TORCHELASTIC_USE_AGENT_STORE": "True",
+}
+
 
 @pytest.fixture
 def no_cuda(monkeypatch):
@@ -80,12 +92,31 @@ def test_threads_are_fixed_and_told(monkeypatch):
 
 
 def test_a_plain_start_is_rank_0_of_1_and_a_launched_one_says_so(monkeypatch):
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+    for name in LAUNCHER:
         monkeypatch.delenv(name, raising=False)
-    assert read_launch() == Launch(0, 0, 1)
-    for name, value in {"RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8"}.items():
+    assert read_launch() == Launch() and not Launch().launched
+    for name, value in LAUNCHER.items():
         monkeypatch.setenv(name, value)
-    assert read_launch() == Launch(rank=5, local_rank=1, world_size=8)
+    assert read_launch() == Launch(5, 1, 8, 4, "job@host:29500", 2, "host", 29500, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RANK", "8"),
+        ("RANK", "-1"),
+        ("LOCAL_RANK", "4"),
+        ("WORLD_SIZE", "x"),
+        ("MASTER_PORT", ""),
+        ("MASTER_ADDR", None),
+    ],
+)
+def test_a_launcher_that_contradicts_itself_is_refused(monkeypatch, name, value):
+    for key, own in (LAUNCHER | {name: value}).items():
+        monkeypatch.delenv(key, raising=False) if own is None else monkeypatch.setenv(key, own)
+    with pytest.raises(PicochatError) as caught:
+        read_launch()
+    assert caught.value.code == "launch.environment"
 
 
 def test_the_compiler_is_found_on_the_path_or_not_at_all(monkeypatch, tmp_path):

@@ -64,7 +64,13 @@ def write_stage(ctx, config: Part) -> None:
 
 def spec(run, name="made"):
     return SimpleNamespace(
-        name=name, title="made here", report=REPORT, schema="base_report", arguments=lambda _: (Part(),), run=run
+        shared=False,
+        name=name,
+        title="made here",
+        report=REPORT,
+        schema="base_report",
+        arguments=lambda _: (Part(),),
+        run=run,
     )
 
 

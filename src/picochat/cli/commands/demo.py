@@ -8,6 +8,7 @@ import click
 
 from picochat.cli import options
 from picochat.cli.commands.run import announce, resolve_run
+from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.cli.verdict import finish
 from picochat.pipeline.runner import open_run, require_machine
@@ -22,8 +23,9 @@ from picochat.pipeline.runner import open_run, require_machine
 def demo(out_dir: Path | None, resume: bool, settings: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     """Run the whole factory on built-in text and show the verdict."""
     resolved, policy = resolve_run("tiny", None, {}, settings)
-    require_machine(resolved.config.machine)
-    store = open_run(out_dir or options.new_run_dir("demo"), "tiny", resolved, resume)
-    announce(store, resolved, quiet)
-    work_on(store, resolved.config, resume=resume, quiet=quiet, policy=policy)
+    with as_ranks(out_dir, resolved.config.distributed, ddp=False):
+        require_machine(resolved.config.machine)
+        store = open_run(out_dir or options.new_run_dir("demo"), "tiny", resolved, resume)
+        announce(store, resolved, quiet)
+        work_on(store, resolved.config, resume=resume, quiet=quiet, policy=policy)
     finish(store, as_json=as_json, quiet=quiet)

@@ -10,10 +10,13 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
+from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.core.errors import refuse
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.runner import load_run_record, run_benchmark
+
+MEASURING = frozenset({"evaluate"})
 
 
 @click.group("eval")
@@ -23,12 +26,16 @@ def evaluate() -> None:
 
 @evaluate.command("skills")
 @options.run_argument
+@options.ddp_option
 @options.quiet_option
 @options.json_option
-def skills(run: str | None, quiet: bool, as_json: bool) -> None:
+def skills(run: str | None, ddp: bool, quiet: bool, as_json: bool) -> None:
     """Answer the eval, fit and held-out rows of RUN again, then write the summary anew."""
     store, config = open_finished(run)
-    work_on(store, config, ("evaluate", "summary"), quiet=quiet)
+    with as_ranks(store.root, config.distributed, ddp=ddp, uses=MEASURING) as ranks:
+        work_on(store, config, ("evaluate", "summary"), quiet=quiet, ranks=ranks)
+    if not ranks.is_main:
+        return
     report = store.read(layout.report_path(layout.EVAL))
     if as_json:
         print_json(report)
@@ -56,13 +63,19 @@ def fit(run: str | None, as_json: bool) -> None:
 )
 @click.option("--run", "run", help="Default: the newest run.")
 @click.option("--limit", type=click.IntRange(min=1), help="Items of each file; marks the result as partial.")
+@options.ddp_option
 @options.quiet_option
 @options.json_option
-def benchmark(name: str, folder: Path, run: str | None, limit: int | None, quiet: bool, as_json: bool) -> None:
+def benchmark(
+    name: str, folder: Path, run: str | None, limit: int | None, ddp: bool, quiet: bool, as_json: bool
+) -> None:
     """Score RUN on a published benchmark from local files and add the result to its evidence."""
     store, config = open_finished(run)
     values = {"name": name, "data": str(folder.absolute()), "limit": limit}
-    work_on(store, config, ("benchmark",), quiet=quiet, extra=run_benchmark(values, config.machine))
+    with as_ranks(store.root, config.distributed, ddp=ddp, uses=MEASURING) as ranks:
+        work_on(store, config, ("benchmark",), quiet=quiet, extra=run_benchmark(values, config.machine), ranks=ranks)
+    if not ranks.is_main:
+        return
     report = store.read(layout.report_path(layout.benchmark_dir(name)))
     if as_json:
         print_json(report)

@@ -10,13 +10,14 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
+from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.cli.verdict import finish
 from picochat.core.config import merge, read_toml
 from picochat.core.units import format_count
-from picochat.pipeline.config import Resolved, resolve, settings_layer
+from picochat.pipeline.config import Resolved, needed, resolve, settings_layer
 from picochat.pipeline.profiles import PROFILES, load_profile, require_available
-from picochat.pipeline.runner import open_run, require_machine
+from picochat.pipeline.runner import open_shared_run, require_machine
 from picochat.training.config import ResumeConfig
 
 TRAINING = (layout.BASE, layout.SFT)
@@ -35,6 +36,8 @@ TRAINING = (layout.BASE, layout.SFT)
 @click.option(
     "--dry-run", is_flag=True, help="Show the resolved configuration and where each value came from; run nothing."
 )
+@options.ddp_option
+@options.strategy_option
 @options.set_option
 @options.quiet_option
 @options.json_option
@@ -47,6 +50,8 @@ def run(
     precision: str | None,
     resume: bool,
     dry_run: bool,
+    ddp: bool,
+    strategy: str | None,
     settings: tuple[str, ...],
     quiet: bool,
     as_json: bool,
@@ -56,17 +61,20 @@ def run(
     Exit code 0 even when the gate says blocked: the run is finished, and `picochat gate` judges.
     """
     flags = {"data.pack": absolute_pack(pack), "machine.device": device, "machine.precision": precision}
+    flags["distributed.strategy"] = strategy
     resolved, policy = resolve_run(profile, config_file, flags, settings)
     if dry_run:
         print_json({"profile": profile, "config": resolved.config.as_dict(), "origins": resolved.origins})
         return
     require_available(load_profile(profile), resolved.config)
-    require_machine(resolved.config.machine)
-    root = out_dir or (options.find_run(None).root if resume else options.new_run_dir(profile))
-    store = open_run(root, profile, resolved, resume)
-    announce(store, resolved, quiet)
-    work_on(store, resolved.config, resume=resume, quiet=quiet, policy=policy)
-    finish(store, as_json=as_json, quiet=quiet)
+    with as_ranks(out_dir, resolved.config.distributed, ddp=ddp, uses=needed(resolved.config)) as ranks:
+        require_machine(resolved.config.machine)
+        root = out_dir or (options.find_run(None).root if resume else options.new_run_dir(profile))
+        store = open_shared_run(root, profile, resolved, resume, ranks)
+        announce(store, resolved, quiet or not ranks.is_main)
+        work_on(store, resolved.config, resume=resume, quiet=quiet, policy=policy, ranks=ranks)
+    if ranks.is_main:
+        finish(store, as_json=as_json, quiet=quiet)
 
 
 def absolute_pack(pack: str | None) -> str | None:

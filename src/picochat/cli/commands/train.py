@@ -8,14 +8,17 @@ from typing import Any
 import click
 
 from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.commands.run import announce, resolve_run
 from picochat.cli.console import build_console, print_json
+from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.core.errors import refuse
 from picochat.core.jsonio import read_json
 from picochat.core.units import format_count
-from picochat.pipeline.runner import open_run, require_machine
+from picochat.pipeline.config import needed
+from picochat.pipeline.runner import open_shared_run, require_machine
 
 
 @click.group()
@@ -34,9 +37,9 @@ def stage_options(command):
         click.option("--profile", default="tiny", show_default=True),
         click.option("--device", help="auto, cpu or cuda."),
         click.option("--precision", help="auto, fp32 or bf16."),
-        click.option("--ddp", is_flag=True, help="Under torchrun: one process a rank."),
-        click.option("--distributed-strategy", type=click.Choice(["ddp", "fsdp"]), default="ddp", show_default=True),
         click.option("--resume", is_flag=True, help="Go on with the run in --out-dir."),
+        options.ddp_option,
+        options.strategy_option,
         options.set_option,
         options.quiet_option,
         options.json_option,
@@ -74,18 +77,28 @@ def sft(corpus: Path, tokenizer: Path, checkpoint: Path, chat: Path, **flags: An
 
 def run_stage(stage: str, values: dict[str, str], tokenizer: Path, flags: dict[str, Any]) -> None:
     """Opens a run folder for one stage and runs it. The vocabulary is the tokenizer's."""
-    require_single_process(flags)
     for key, path in values.items():
         if not Path(path).exists():
             refuse("usage.path", f"{path} does not exist ({key})")
     vocab_size = count_ids(tokenizer)
     given: dict[str, Any] = values | {"machine.device": flags["device"], "machine.precision": flags["precision"]}
+    given |= {"distributed.strategy": flags["strategy"]}
     given |= {"model.vocab_size": vocab_size, "tokenizer.vocab_size": vocab_size}
     resolved, policy = resolve_run(flags["profile"], None, given, flags["settings"])
-    require_machine(resolved.config.machine)
-    store = open_run(flags["out_dir"], flags["profile"], resolved, flags["resume"])
-    announce(store, resolved, flags["quiet"], (stage,))
-    work_on(store, resolved.config, (stage,), resume=flags["resume"], quiet=flags["quiet"], policy=policy)
+    uses = needed(resolved.config, (stage,))
+    with as_ranks(flags["out_dir"], resolved.config.distributed, ddp=flags["ddp"], uses=uses) as ranks:
+        require_machine(resolved.config.machine)
+        store = open_shared_run(flags["out_dir"], flags["profile"], resolved, flags["resume"], ranks)
+        announce(store, resolved, flags["quiet"] or not ranks.is_main, (stage,))
+        work_on(
+            store, resolved.config, (stage,), resume=flags["resume"], quiet=flags["quiet"], policy=policy, ranks=ranks
+        )
+    if ranks.is_main:
+        show_report(store, stage, flags)
+
+
+def show_report(store: RunStore, stage: str, flags: dict[str, Any]) -> None:
+    """The stage's report in a line, or whole."""
     report = store.read(layout.report_path(stage))
     if flags["as_json"]:
         print_json(report)
@@ -94,17 +107,6 @@ def run_stage(stage: str, values: dict[str, str], tokenizer: Path, flags: dict[s
         rate = format_count(training["tokens_per_s"])
         text = f"{stage}: {training['steps']:,} steps, {rate} tokens/s, held-out {found['bpb']:.3f} bits per byte"
         build_console().print(f"{text}\nread     {store.path(f'{stage}/{layout.REPORT_MD}')}", markup=False)
-
-
-def require_single_process(flags: dict[str, Any]) -> None:
-    """Refuses, before any work, what this version does not train with."""
-    if flags["ddp"] or flags["distributed_strategy"] != "ddp":
-        asked = f"--ddp --distributed-strategy {flags['distributed_strategy']}"
-        refuse(
-            "usage.unavailable",
-            f"{asked} is not available in this version: it trains on one process",
-            fix="leave both flags out",
-        )
 
 
 def count_ids(tokenizer: Path) -> int:

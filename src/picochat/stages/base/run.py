@@ -26,7 +26,7 @@ def run(ctx: StageContext, config: BaseConfig, model_config: ModelConfig, machin
     """Pretrains from a seeded start, or goes on from the checkpoint of an interrupted attempt."""
     require_data_mode(config.data_mode)
     record = ctx.record(STAGE, config)
-    machine = build_machine(machine_config)
+    machine = build_machine(machine_config, ctx.ranks)
     text = open_text_inputs(ctx.store, record, config.text)
     require_vocabulary(model_config, text)
     model = Transformer(model_config)
@@ -47,7 +47,7 @@ def run(ctx: StageContext, config: BaseConfig, model_config: ModelConfig, machin
     )
     outcome = Session(ctx, machine, work).run()
     body = outcome.report | {"baselines": text.baselines, "documents": text.documents}
-    write_training_report(ctx, record, STAGE, body, machine)
+    ctx.ranks.on_main("the report", lambda: write_training_report(ctx, record, STAGE, body, machine))
 
 
 def require_data_mode(mode: str) -> None:

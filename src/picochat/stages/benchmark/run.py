@@ -31,10 +31,26 @@ def run(ctx: StageContext, config: BenchmarkConfig, machine: MachineConfig) -> N
     """
     store, record = ctx.store, ctx.record(STAGE, config)
     data = read_blimp(Path(config.data))
-    subject = open_subject(store, record, machine)
+    subject = open_subject(store, record, machine, ctx.ranks)
     _add_data_inputs(record, Path(config.data), data)
     items = limit_items(data.items, config.limit)
-    rows = _score(ctx, subject, items)
+    with subject.world.watching():
+        rows = _score(ctx, subject, items)
+    partial = len(items) < len(data.items)
+    ctx.ranks.on_main("the report", lambda: _write(ctx, record, config, subject, data, rows, partial))
+
+
+def _write(
+    ctx: StageContext,
+    record: StageRecord,
+    config: BenchmarkConfig,
+    subject: Subject,
+    data: BlimpData,
+    rows: list[dict[str, Any]],
+    partial: bool,
+) -> None:
+    """Rows, page and report."""
+    store = ctx.store
     folder = layout.benchmark_dir(config.name)
     store.write_evidence(f"{folder}/{layout.ROWS}", jsonl_bytes(rows))
     record.add_output("rows", f"{folder}/{layout.ROWS}")
@@ -48,7 +64,7 @@ def run(ctx: StageContext, config: BenchmarkConfig, machine: MachineConfig) -> N
         "registered": all(file.registered for file in data.files),
         **report_numbers(recompute_blimp(rows)),
     }
-    body["partial"] = body["partial"] or len(items) < len(data.items)
+    body["partial"] = body["partial"] or partial
     store.write_evidence(f"{folder}/{layout.REPORT_MD}", render_report(body).encode())
     record.add_output("report_md", f"{folder}/{layout.REPORT_MD}")
     manifest = record.manifest(ctx.clock.monotonic(), **subject.environment)
@@ -111,6 +127,7 @@ def _score(ctx: StageContext, subject: Subject, items: Sequence[BlimpItem]) -> l
             subject.loaded.model,
             [([tok.bos], ids) for ids in tok.encode_batch(texts)],
             autocast=subject.loaded.autocast,
+            world=subject.world,
         )
         done += len(texts) // 2
         ctx.progress.update(done, len(items), "scoring pairs")

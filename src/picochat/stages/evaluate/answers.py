@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from picochat.data.conversations import EvalRow, Message
+from picochat.distributed.world import World
 from picochat.evals.rows import OptionScore, Reply
 from picochat.evals.scoring import build_record, score_row
 from picochat.inference.loader import LoadedModel
@@ -20,8 +21,15 @@ SCORED_RULES = ("option", "pair")
 class Answerer:
     """Asks one model, greedily; `batch_size` replies are made together."""
 
-    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, batch_size: int, max_new_tokens: int) -> None:
-        self._loaded, self._tokenizer, self._batch_size = loaded, tokenizer, batch_size
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        tokenizer: Tokenizer,
+        batch_size: int,
+        max_new_tokens: int,
+        world: World | None = None,
+    ) -> None:
+        self._loaded, self._tokenizer, self._batch_size, self._world = loaded, tokenizer, batch_size, world
         self._params = SamplingParams(max_new_tokens=max_new_tokens)
 
     def records(
@@ -49,6 +57,7 @@ class Answerer:
             batch_size=self._batch_size,
             autocast=self._loaded.autocast,
             on_progress=on_progress,
+            world=self._world,
         )
         return [Reply(tok.decode(reply.ids), reply.finished) for reply in generated]
 
@@ -61,7 +70,7 @@ class Answerer:
         items = [[self._option_item(row, option) for option in row.options] for row in rows]
         fits = [all(len(prompt) + len(rest) - 1 <= context for prompt, rest in group) for group in items]
         flat = [item for group, fit in zip(items, fits, strict=True) if fit for item in group]
-        scores = iter(score_texts(self._loaded.model, flat, autocast=self._loaded.autocast))
+        scores = iter(score_texts(self._loaded.model, flat, autocast=self._loaded.autocast, world=self._world))
         return [
             Reply("", option_scores=[_option_score(next(scores), option) for option in row.options] if fit else None)
             for row, fit in zip(rows, fits, strict=True)

@@ -21,10 +21,11 @@ from picochat.stages.evaluate.answers import Answerer
 from picochat.stages.evaluate.config import EvaluateConfig, SetName
 from picochat.stages.evaluate.markdown import render_report
 from picochat.stages.evaluate.rows import read_questions, read_training_questions, sample_rows
-from picochat.stages.subject import CHECKPOINT, open_subject
+from picochat.stages.subject import CHECKPOINT, Subject, open_subject
 from picochat.training.config import MachineConfig
 
 STAGE = "evaluate"
+Answers = dict[SetName, list[dict[str, Any]]]
 
 
 class EvalSet(NamedTuple):
@@ -64,10 +65,24 @@ def run(ctx: StageContext, config: EvaluateConfig, machine: MachineConfig) -> No
     Raises `artifact.*` and `checkpoint.*` for changed inputs, `chat.*` and `eval.*` for rows that cannot be judged.
     """
     store, record = ctx.store, ctx.record(STAGE, config)
-    subject = open_subject(store, record, machine)
+    subject = open_subject(store, record, machine, ctx.ranks)
     _add_chat_inputs(store, record, config)
-    answerer = Answerer(subject.loaded, subject.tokenizer, config.batch_size, config.max_new_tokens)
-    sets = {name: _answer_set(ctx, record, config, answerer, name) for name in SETS if name in config.sets}
+    answerer = Answerer(subject.loaded, subject.tokenizer, config.batch_size, config.max_new_tokens, subject.world)
+    with subject.world.watching():
+        answers: Answers = {name: _answer_set(ctx, config, answerer, name) for name in SETS if name in config.sets}
+    ctx.ranks.on_main("the report", lambda: _write(ctx, record, config, subject, answers))
+
+
+def _write(
+    ctx: StageContext,
+    record: StageRecord,
+    config: EvaluateConfig,
+    subject: Subject,
+    answers: Answers,
+) -> None:
+    """Rows of each set, the page and the report."""
+    store = ctx.store
+    sets = {name: _write_set(ctx, record, name, records) for name, records in answers.items()}
     body = {
         "weights_digest": subject.loaded.weights_digest,
         "checkpoint": CHECKPOINT,
@@ -98,12 +113,13 @@ def _add_chat_inputs(store: RunStore, record: StageRecord, config: EvaluateConfi
         record.add_input(f"chat_{name}", source)
 
 
-def _answer_set(
-    ctx: StageContext, record: StageRecord, config: EvaluateConfig, answerer: Answerer, name: SetName
-) -> dict[str, Any]:
-    source, target, read = SETS[name]
-    rows = read(ctx.store, config)
-    records = answerer.records(rows, lambda done: ctx.progress.update(done, len(rows), f"answering {name} rows"))
+def _answer_set(ctx: StageContext, config: EvaluateConfig, answerer: Answerer, name: SetName) -> list[dict[str, Any]]:
+    rows = SETS[name].read(ctx.store, config)
+    return answerer.records(rows, lambda done: ctx.progress.update(done, len(rows), f"answering {name} rows"))
+
+
+def _write_set(ctx: StageContext, record: StageRecord, name: SetName, records: list[dict[str, Any]]) -> dict[str, Any]:
+    source, target, _ = SETS[name]
     ctx.store.write_evidence(target, jsonl_bytes(records))
     record.add_output(f"{name}_rows", target)
     summary = summarise_rows(records)

@@ -35,7 +35,7 @@ SAMPLE_PROMPTS = 5
 def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> None:
     """Fine-tunes the base checkpoint on the run's chat rows, or goes on with an interrupted attempt."""
     store, loop, record = ctx.store, config.loop, ctx.record(STAGE, config)
-    machine = build_machine(machine_config)
+    machine = build_machine(machine_config, ctx.ranks)
     text = open_text_inputs(store, record, config.text)
     base = open_base(store, record, config.base)
     chat_path = Path(config.chat) if config.chat else store.path(layout.CHAT_TRAIN)
@@ -45,7 +45,8 @@ def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> 
     replay_rows = min(len(windows), round(config.replay_frac * len(chat.rows)))
     validation = text.validation(loop)
     model = build_model(base).to(machine.world.device)
-    before = score_validation(model, validation, loop.micro_batch_size, machine.autocast)
+    with machine.world.watching():
+        before = score_validation(model, validation, loop.micro_batch_size, machine.autocast, machine.world)
     work = Assignment(
         stage=STAGE,
         loop=loop,
@@ -68,7 +69,7 @@ def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> 
         "base_weights_digest": base.manifest.weights_digest,
         "forgetting": compare_with_base(before, outcome.validation, text.baselines),
     }
-    write_training_report(ctx, record, STAGE, body, machine)
+    ctx.ranks.on_main("the report", lambda: write_training_report(ctx, record, STAGE, body, machine))
 
 
 def open_base(store: RunStore, record: StageRecord, outside: str | None) -> LoadedCheckpoint:

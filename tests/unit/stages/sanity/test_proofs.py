@@ -96,7 +96,7 @@ LOST = {
     "average": plant_nothing_restored(Ema, "load_state_dict"),
     "position": plant_nothing_restored(BatchStream, "load_state_dict"),
     "weights": lambda patch: patch.setattr(keeper, "load_weights", lambda model, weights: None),
-    "generators": lambda patch: patch.setattr(keeper, "restore_rng", lambda states, rank: None),
+    "generators": lambda patch: patch.setattr(keeper, "restore_rng", lambda states, **more: None),
 }
 
 

@@ -1,0 +1,25 @@
+"""A process that ends when its parent does: Linux sends a signal, other systems are left as they are."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def follow_parent(number: signal.Signals = signal.SIGTERM) -> bool:
+    """Asks the kernel for `number` when the parent dies; False where that cannot be done.
+
+    A parent that died before this call is noticed by the new one, which then sends the signal itself.
+    """
+    if sys.platform != "linux":
+        return False
+    parent = os.getppid()
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0):
+        return False
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+    return True

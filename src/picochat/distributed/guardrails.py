@@ -1,0 +1,73 @@
+"""What each strategy can do: one table, from which refusals and the documentation are made (torch-free).
+
+A cell says supported only when a test proves it. The `gloo` column of the proof is what the project's own tests show on
+a CPU; nothing here was ever shown on NCCL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from picochat.core.errors import refuse
+
+
+class Cell(NamedTuple):
+    """Whether a strategy has a feature; `why` is the reason of a refusal, or the proof."""
+
+    supported: bool
+    why: str
+
+
+FEATURES: Final = {
+    "cpu": "training on CPUs",
+    "cuda": "training on GPUs",
+    "base": "base pretraining",
+    "sft": "fine-tuning",
+    "evaluate": "evaluation and benchmarks on all ranks",
+    "accumulation": "several micro-batches a step",
+    "checkpoint_blocks": "recomputing blocks in the backward",
+    "compile": "compiled blocks",
+    "muon": "the Muon optimizer",
+    "ema": "an average of the weights",
+    "samples": "samples while training",
+    "elastic": "a resume on another number of ranks",
+    "async_save": "saving while training goes on",
+}
+
+
+def _yes(proof: str) -> Cell:
+    return Cell(True, proof)
+
+
+def _no(why: str) -> Cell:
+    return Cell(False, why)
+
+
+NOT_ON_NCCL = "proven on gloo; never run on a GPU"
+TABLE: Final[dict[str, dict[str, Cell]]] = {
+    "ddp": {
+        "cpu": _yes("two gloo ranks equal one process"),
+        "cuda": _yes(NOT_ON_NCCL),
+        "base": _yes("whole runs on two ranks"),
+        "sft": _yes("whole runs on two ranks"),
+        "evaluate": _yes("rows equal those of one process"),
+        "accumulation": _yes("gradients equal one process"),
+        "checkpoint_blocks": _yes("gradients equal one process"),
+        "compile": _yes("gradients equal one process"),
+        "muon": _yes("whole runs on two ranks"),
+        "ema": _yes("replicas are compared before every save"),
+        "samples": _yes("written by rank 0"),
+        "elastic": _yes("data-exact and loss-close"),
+        "async_save": _no("the state would change while it is written; a save takes a few seconds in minutes"),
+    },
+    "fsdp": {name: _no("FSDP is not available in this version") for name in FEATURES},
+}
+
+
+def require_supported(strategy: str, uses: Collection[str], fsdp_on_cpu: bool = False) -> None:
+    """Refuses, before any work, what the strategy cannot do. Raises `strategy.refused` with the reason."""
+    for name in FEATURES:
+        cell = TABLE[strategy][name]
+        if name in uses and not cell.supported and not (name == "cpu" and strategy == "fsdp" and fsdp_on_cpu):
+            refuse("strategy.refused", f"strategy {strategy} does not support {FEATURES[name]}: {cell.why}")

@@ -1,0 +1,77 @@
+"""Whether all ranks hold the same bits: an integer checksum of each rank's tensors, made where they lie.
+
+A sum of floats is no checksum: it rounds, and a swap of two values leaves it alone. Here every 32-bit word, taken as an
+integer, is multiplied by an odd number that depends on its place, and the products are added modulo 2^64. One changed
+word changes the sum by an odd multiple of a number below 2^32, which is never 0 modulo 2^64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from picochat.core.errors import refuse
+from picochat.core.failpoints import flips
+from picochat.distributed.world import World
+
+CHUNK_WORDS = 1 << 22
+PLACE_FACTOR = 0x9E3779B97F4A7C15 - (1 << 64)
+"""2^64 divided by the golden ratio, odd, as a signed number: spreads the places over all 64 bits."""
+
+
+@torch.no_grad()
+def checksum(tensor: Tensor) -> Tensor:
+    """A scalar int64 on the tensor's device."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    words = _words(flat)
+    total = torch.zeros((), dtype=torch.int64, device=tensor.device)
+    for begin in range(0, words.numel(), CHUNK_WORDS):
+        piece = words[begin : begin + CHUNK_WORDS].to(torch.int64)
+        places = torch.arange(begin, begin + piece.numel(), dtype=torch.int64, device=tensor.device)
+        total += (piece * ((places * PLACE_FACTOR) | 1)).sum()
+    return total
+
+
+def _words(flat: Tensor) -> Tensor:
+    """The bytes of a flat tensor as integers of its own width."""
+    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return flat.view(kinds[flat.element_size()])
+
+
+def checksums(tensors: Mapping[str, Tensor]) -> Tensor:
+    """(N,) int64 on the CPU: one checksum a tensor, in the order of the names."""
+    if not tensors:
+        return torch.zeros(0, dtype=torch.int64)
+    found = [checksum(tensors[name]) for name in sorted(tensors)]
+    return torch.stack([value.cpu() for value in found] if len({t.device for t in found}) > 1 else found).cpu()
+
+
+def flip_bit(tensor: Tensor) -> None:
+    """Changes the lowest bit of the last element: the smallest damage there is, for tests."""
+    _words(tensor.view(-1))[-1] ^= 1
+
+
+def require_equal_replicas(world: World, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Compares every tensor over all ranks. Raises `launch.replicas` on every rank, naming tensor and ranks.
+
+    The rank with the rarest value is named; where that does not decide, all that differ from rank 0 are.
+    """
+    if world.size == 1:
+        return
+    if tensors and flips("replica.weights"):
+        flip_bit(tensors[sorted(tensors)[-1]])
+    table = world.gather(checksums(tensors))
+    if bool((table == table[0]).all()):
+        return
+    column = int((table != table[0]).any(0).nonzero()[0])
+    values = table[:, column].tolist()
+    rarest = [rank for rank, value in enumerate(values) if values.count(value) * 2 < len(values)]
+    odd = rarest or [rank for rank, value in enumerate(values) if value != values[0]]
+    named = " and ".join(f"rank {rank}" for rank in odd)
+    against = "the others" if rarest else "rank 0 (two ranks cannot tell which of them is wrong)"
+    refuse(
+        "launch.replicas",
+        f"step {step:,}: {named} holds other bits than {against}, first in {sorted(tensors)[column]}; nothing is saved",
+    )
