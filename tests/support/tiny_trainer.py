@@ -13,7 +13,8 @@ from picochat.core.clock import ManualClock
 from picochat.core.jsonio import iter_jsonl
 from picochat.data.batches import Batch, BatchStream
 from picochat.data.rows import IGNORE, RowBlock
-from picochat.distributed.world import SoloWorld
+from picochat.distributed.strategy import Single, Strategy
+from picochat.distributed.world import SoloWorld, World
 from picochat.model.config import ModelConfig
 from picochat.model.init import init_weights
 from picochat.model.transformer import Transformer
@@ -22,7 +23,8 @@ from picochat.training.ema import Ema
 from picochat.training.hooks import Hook
 from picochat.training.keeper import state_digest
 from picochat.training.language_modeling import LanguageModeling
-from picochat.training.ledger import Ledger
+from picochat.training.ledger import Ledger, SilentLedger
+from picochat.training.machine import compile_blocks
 from picochat.training.objective import LossOutput
 from picochat.training.optim import OptimizerSet
 from picochat.training.state import TrainState
@@ -134,13 +136,26 @@ def build_tiny_trainer(
     micro_batch_size: int = 2,
     optimizer: str = "muon",
     lr_factor: Callable[[int], float] = lambda step: 1.0,
+    world: World | None = None,
+    strategy: Strategy | None = None,
+    checkpoint_blocks: bool = False,
+    compiled: bool = False,
 ) -> tuple[Trainer, Recorder]:
-    """A trainer whose ledger is `folder/ledger`; the caller closes it."""
+    """A trainer whose ledger is `folder/ledger`; the caller closes it. `micro_batches` are those of one rank."""
+    world = world or SoloWorld("cpu")
     config = ModelConfig(vocab_size=32, dim=16, n_layers=2, n_heads=2, n_kv_heads=1, max_seq_len=ROW_TOKENS)
     model = Transformer(config)
     init_weights(model, torch.Generator().manual_seed(0))
+    model.checkpoint_blocks = checkpoint_blocks
+    if compiled:
+        compile_blocks(model)
     stream = BatchStream(
-        Rows(), lambda samples: samples % 64, micro_batch_size=micro_batch_size, micro_batches=micro_batches
+        Rows(),
+        lambda samples: samples % 64,
+        micro_batch_size=micro_batch_size,
+        micro_batches=micro_batches,
+        rank=world.rank,
+        world_size=world.size,
     )
     folder.mkdir(parents=True, exist_ok=True)
     loop = LoopParts(
@@ -148,7 +163,8 @@ def build_tiny_trainer(
         lr_factor=lr_factor,
         lr=1e-2,
         clip=1.0,
-        ledger=Ledger(folder / "ledger"),
+        ledger=Ledger(folder / "ledger") if world.is_main else SilentLedger(),
+        strategy=strategy or Single(),
         ema=Ema(model, 0.9),
         clock=ManualClock(),
     )
@@ -159,7 +175,7 @@ def build_tiny_trainer(
         objective or LanguageModeling(0.0, 64),
         optim,
         stream,
-        SoloWorld(torch.device("cpu")),
+        world,
         loop,
         [recorder],
         TrainState(),

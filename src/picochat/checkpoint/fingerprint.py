@@ -12,7 +12,8 @@ from picochat.core.errors import refuse
 SAFE: Final = frozenset({"log_every_steps", "sample_every_steps", "checkpoint_every_steps", "paths", "host"})
 """Differences that cannot change what is trained: listed and allowed."""
 ELASTIC: Final = frozenset({"world_size", "micro_batch_size", "grad_accum_steps", "strategy", "threads"})
-"""Allowed with `resume.elastic` (a number of threads follows the number of ranks on a host): the same documents in each global step, losses close, never bit-exact."""
+"""Allowed with `resume.elastic`: the same documents in each global step, losses close, never bit-exact. A number of
+threads is among them, because it follows the number of ranks on a host."""
 ACCEPTABLE: Final = frozenset(
     {"torch_version", "package_version", "code_digest", "compile_mode", "threads", "device_kind"}
 )

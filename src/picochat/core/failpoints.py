@@ -30,12 +30,12 @@ SAVE_POINTS = (
 )
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
 FILE_POINTS = ("file.before_publish",)
-RANK_POINTS = ("setup.beat", "ckpt.between_ranks")
+RANK_POINTS = ("setup.beat", "setup.alone", "ckpt.between_ranks")
 VALUE_POINTS = ("guard.value", "replica.weights")
 """Where something passes by that a test may spoil: a number with `nan`, a tensor with `flip_bit`."""
 SPOILING = {"nan": "guard.value", "flip_bit": "replica.weights"}
 POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS + RANK_POINTS + VALUE_POINTS)
-ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep", *SPOILING})
+ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep", "nap", *SPOILING})
 
 _armed: dict[str, list] = {}
 
@@ -117,5 +117,7 @@ def _act(action: str, name: str) -> None:
             raise OSError(errno.ENOSPC, f"failpoint {name}")
         case "sleep":
             time.sleep(30)
+        case "nap":
+            time.sleep(6)
         case _:
             raise RuntimeError(f"failpoint {name}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from picochat.core.errors import PicochatError, refuse
+from picochat.core.failpoints import failpoint
 from picochat.core.log import LOGGER
 from picochat.distributed.config import DistributedConfig
 from picochat.distributed.control import ControlReader, ControlWriter
@@ -91,6 +92,7 @@ class LaunchedRanks:
         self._busy = True
         try:
             self._writer.begin(what)
+            failpoint("setup.alone")
             value = work()
             self._writer.finish(value)
         except BaseException as err:

@@ -17,6 +17,7 @@ from picochat.checkpoint.rng import capture_rng, restore_rng
 from picochat.checkpoint.tensors import pack_tensors, unpack_tensors, weights_digest
 from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint
 from picochat.core.errors import refuse
+from picochat.core.failpoints import failpoint
 from picochat.distributed.world import World
 from picochat.model.transformer import Transformer
 from picochat.training.config import ResumeConfig
@@ -54,6 +55,7 @@ class Keeper:
         world = trainer.world
         trainer.require_equal_replicas()
         rng = _gather_rng(world)
+        failpoint("ckpt.between_ranks")
         manifest = world.ranks.on_main(
             f"saving {self._stage}/{name} at step {trainer.state.step:,}",
             lambda: self._save(trainer, name, rng).to_json(),

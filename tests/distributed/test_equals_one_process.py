@@ -1,0 +1,61 @@
+"""DDP on two ranks is one process that accumulates twice as long: gradients, weights, losses and documents."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.launched import run_module
+
+TOLERANCE = 2e-6
+"""Of float32 sums in another order, in units of a tensor's largest element; eight steps of AdamW multiply it."""
+WEIGHTS_TOLERANCE = 1e-5
+ONE_SIDED = 0.3
+
+
+def run_cells(folder: Path, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return run_module(folder, "tests.support.cells", cells)
+
+
+def cell(**chosen: Any) -> dict[str, Any]:
+    return {"static_graph": True, "accumulation": 1, "checkpoint_blocks": False, "compile": False} | chosen
+
+
+EAGER = [
+    cell(static_graph=static, accumulation=count, checkpoint_blocks=blocks)
+    for static, count, blocks in itertools.product((True, False), (1, 4), (True, False))
+]
+COMPILED = [row | {"compile": True} for row in EAGER]
+
+
+def differences(found: dict[str, Any]) -> list[str]:
+    """What is not as in one process."""
+    limits = {"losses": 1e-6, "weights": WEIGHTS_TOLERANCE, "shift": ONE_SIDED}
+    names = [name for name, limit in limits.items() if not found[name] <= limit]
+    names += ["gradients"] if not max(found["gradients"][:4]) <= TOLERANCE else []
+    return names + [name for name in ("documents", "targets") if not found[name]]
+
+
+def test_two_ranks_are_one_process_in_every_cell(tmp_path):
+    cells = [*EAGER, cell(optimizer="muon", accumulation=4), cell(compile=True, accumulation=4)]
+    found = run_cells(tmp_path, cells)
+    assert {str(row): differences(result) for row, result in zip(cells, found, strict=True)} == {
+        str(row): [] for row in cells
+    }
+
+
+@pytest.mark.deep
+def test_two_ranks_are_one_process_in_every_compiled_cell(tmp_path):
+    found = run_cells(tmp_path, COMPILED)
+    assert [differences(result) for result in found] == [[] for _ in COMPILED]
+
+
+BREACHES = ["gradients", "last micro-batch", "scale", "targets", "loss", "documents", "slices"]
+
+
+def test_every_synchronisation_that_is_taken_away_shows(tmp_path):
+    found = run_cells(tmp_path, [cell(accumulation=4, breach=name, static_graph=False) for name in BREACHES])
+    seen = {name: differences(result) for name, result in zip(BREACHES, found, strict=True)}
+    assert all(seen.values()), seen
+    assert "gradients" in seen["gradients"] and "gradients" in seen["last micro-batch"]
+    assert seen["loss"] == ["losses"] and seen["documents"] == ["documents"]

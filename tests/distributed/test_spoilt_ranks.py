@@ -1,0 +1,69 @@
+"""C4 and C5 on two ranks: what is wrong on one rank is wrong for both, and costs one step or ends the run by name."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from tests.support.base_run import Prepared, base_settings, command, differences, saved_step
+from tests.support.launched import TWO_MICRO_BATCHES, exit_code, run_launched, run_module
+
+from picochat.artifacts.store import RunStore
+
+VALUES = ("loss", "inf", "gradient", "element", "norm")
+PROGRAM = "tests.support.rank_cases"
+
+
+def poison_cases(full: bool) -> list[dict]:
+    """Every value on every rank, in the first and last micro-batch, with and without accumulation, early and later."""
+    rows = [
+        {"kind": "poison", "value": value, "rank": rank, "micro_batch": place, "accumulation": count, "step": step}
+        for value, rank, (place, count), step in itertools.product(
+            VALUES, (0, 1), (("first", 1), ("first", 4), ("last", 4)), (1, 2, 5)
+        )
+    ]
+    late = [
+        {"kind": "poison", "value": "spike", "rank": rank, "micro_batch": "last", "accumulation": 2, "step": 40}
+        for rank in (0, 1)
+    ]
+    return (rows if full else rows[::4]) + late
+
+
+@pytest.mark.bar("C4")
+def test_one_bad_number_on_one_rank_costs_both_one_step_and_no_bit(tmp_path: Path, pytestconfig, measured):
+    cases = poison_cases(pytestconfig.getoption("--full"))
+    for case, found in zip(cases, run_module(tmp_path, PROGRAM, cases), strict=True):
+        first, second = found["ranks"]
+        assert first == second, case
+        step = case["step"]
+        assert first["skipped"] == [step] and first["guard"] == 1, (case, first["skipped"])
+        digests = first["digests"]
+        assert digests[step] == digests[step - 1], case
+        assert len(set(digests)) == len(digests) - 1, case
+        assert found["finite"] and found["verdicts"].count("skipped") == 1, case
+    measured(f"two ranks: {len(cases)} cases, both ranks skip the same step and keep every bit")
+
+
+@pytest.mark.bar("C5")
+def test_every_flipped_bit_is_found_and_its_rank_named(tmp_path: Path, measured):
+    cases = [{"kind": "flip", "rank": seed % 2, "seed": seed} for seed in range(20)]
+    found = run_module(tmp_path, PROGRAM, cases)
+    for case, result in zip(cases, found, strict=True):
+        before, damaged, after = result["answers"]
+        assert (before, after) == ("equal", "equal")
+        assert damaged.startswith("launch.replicas") and "rank 1" in damaged and result["tensor"] in damaged, case
+    measured(f"{len(found)} of {len(found)} single flipped bits found")
+
+
+@pytest.mark.bar("C5")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_flipped_bit_saves_nothing_and_a_resume_is_exact(
+    prepared: Prepared, undisturbed: RunStore, tmp_path: Path, rank: int, measured
+):
+    root, words = tmp_path / "run", command(prepared, tmp_path / "run", base_settings(**TWO_MICRO_BATCHES))
+    done = run_launched(tmp_path, *words, failpoint=f"replica.weights:flip_bit@2#{rank}")
+    assert done.returncode == 1 and {exit_code(root, r) for r in (0, 1)} == {5}
+    assert "step 40: rank 1 holds other bits than rank 0" in done.output
+    assert saved_step(root) == 20
+    assert run_launched(tmp_path, *words, "--resume").returncode == 0
+    assert differences(RunStore(root), undisturbed) == []
+    measured(f"a bit of rank {rank} before the save of step 40: exit 5, step 20 kept, resume exact")

@@ -1,0 +1,89 @@
+"""A whole `run tiny --ddp` on two ranks: the documents, the answers and the gate of one process."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.launched import run_launched
+from tests.support.tiny_run import picochat, set_flags, tiny_settings, write_pack
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
+from picochat.core.jsonio import iter_jsonl
+from picochat.training.ledger import spliced
+
+STAGES = (layout.BASE, layout.SFT)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    settings = tiny_settings(write_pack(tmp_path_factory.mktemp("pack") / "pack")) | {"machine.precision": "fp32"}
+    return ["run", "tiny", "--quiet", *set_flags(settings)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> RunStore:
+    root = tmp_path_factory.mktemp("alone") / "run"
+    assert picochat(*words, "--out-dir", root).returncode == 0
+    return RunStore(root)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> RunStore:
+    folder = tmp_path_factory.mktemp("together")
+    done = run_launched(folder, *words, "--out-dir", folder / "run")
+    assert done.returncode == 0, done.output[-3000:]
+    return RunStore(folder / "run")
+
+
+def ledger(store: RunStore, stage: str) -> list[dict[str, Any]]:
+    return spliced(store.path(f"{stage}/{layout.LEDGER}"))
+
+
+def test_the_document_ledger_is_that_of_one_process(alone: RunStore, together: RunStore):
+    for stage in STAGES:
+        ours, theirs = ledger(together, stage), ledger(alone, stage)
+        for key in ("step", "documents", "targets", "verdict"):
+            assert [row[key] for row in ours] == [row[key] for row in theirs], (stage, key)
+
+
+def test_answers_and_scores_are_those_of_one_process(alone: RunStore, together: RunStore):
+    """The weights are equal to rounding; on the same weights each answer is the same."""
+    for name in (layout.ROWS, layout.FIT_ROWS, layout.HELDOUT_ROWS):
+        ours, theirs = (list(iter_jsonl(s.path(f"{layout.EVAL}/{name}"))) for s in (together, alone))
+        assert [row["id"] for row in ours] == [row["id"] for row in theirs]
+    ours, theirs = (s.read(layout.report_path(layout.BASE))["validation"] for s in (together, alone))
+    assert ours["bpb"] == pytest.approx(theirs["bpb"], rel=1e-5)
+    assert (ours["tokens"], ours["documents"]) == (theirs["tokens"], theirs["documents"])
+
+
+def test_two_ranks_answer_as_one_does_on_the_same_weights(together: RunStore, tmp_path: Path):
+    """`eval skills` by one process over the run of two: the rows do not change, so nothing is written again."""
+    before = {p.name: p.read_bytes() for p in together.path(layout.EVAL).glob("*rows.jsonl")}
+    assert picochat("eval", "skills", together.root, "--quiet").returncode == 0
+    assert {p.name: p.read_bytes() for p in together.path(layout.EVAL).glob("*rows.jsonl")} == before
+    report = together.read(layout.report_path(layout.EVAL))
+    assert report["manifest"]["environment"]["ranks"] == 1
+
+
+def test_the_gate_judges_and_verify_passes(together: RunStore):
+    gate = together.read(layout.GATE)
+    assert gate["verdict"] == "warn" and {check["id"] for check in gate["checks"]} >= {"training.ledger"}
+    assert picochat("verify", together.root).returncode == 0
+    report = together.read(layout.report_path(layout.BASE))
+    assert (report["machine"]["ranks"], report["machine"]["strategy"]) == (2, "ddp")
+    assert not any(path.name.startswith(".tmp-") for path in together.root.rglob("*"))
+
+
+def test_killed_in_the_middle_and_resumed_on_two_ranks_it_is_the_same(
+    words: list[str], together: RunStore, tmp_path: Path
+):
+    root = tmp_path / "run"
+    for failpoint in ("step.after_backward:sigkill@33#1", "step.after_backward:sigkill@20#0"):
+        done = run_launched(tmp_path, *words, "--out-dir", root, "--resume", failpoint=failpoint)
+        assert done.returncode == 1
+    assert run_launched(tmp_path, *words, "--out-dir", root, "--resume").returncode == 0
+    for stage in STAGES:
+        assert ledger(RunStore(root), stage) == ledger(together, stage)
+        ours, theirs = (s.read(layout.report_path(stage))["weights_digest"] for s in (RunStore(root), together))
+        assert ours == theirs
