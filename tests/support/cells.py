@@ -1,8 +1,9 @@
-"""Trainings of two ranks beside one process that accumulates twice as long, cell by cell, in one launch.
+"""Trainings of two ranks beside what they must equal, cell by cell, in one launch.
 
     python -m torch.distributed.run --standalone --nproc_per_node=2 -m tests.support.cells CELLS.json RESULT.json
 
-A cell is a row of settings. Both trainings take the same global steps; compared are the gradients of every step before
+A cell is a row of settings. DDP must equal one process that accumulates twice as long, FSDP must equal DDP. Both
+trainings take the same global steps; compared are the gradients of every step before
 clipping, the weights at the end, and the ledgers. `breach` takes one synchronisation away, and must show.
 """
 
@@ -20,9 +21,12 @@ from torch import Tensor
 
 from picochat.distributed.config import DistributedConfig
 from picochat.distributed.env import read_launch
-from picochat.distributed.process_group import ProcessGroupWorld, open_world
+from picochat.distributed.fsdp import Fsdp
+from picochat.distributed.process_group import open_world
 from picochat.distributed.ranks import LaunchedRanks
-from picochat.distributed.strategy import Ddp
+from picochat.distributed.shards import Gathered, whole
+from picochat.distributed.strategy import Ddp, Single
+from picochat.distributed.world import SoloWorld, World
 from picochat.training.trainer import Trainer
 
 STEPS = 8
@@ -37,18 +41,22 @@ class Watched:
 
         def keep_and_clip(max_norm: float) -> Tensor:
             named = trainer.model.named_parameters()
-            self.steps.append({name: p.grad.detach().clone() for name, p in named if p.grad is not None})
+            self.steps.append({name: whole(p.grad).detach().clone() for name, p in named if p.grad is not None})
             return clip(max_norm)
 
         trainer.optimizer.clip = keep_and_clip  # type: ignore[method-assign]
 
 
-def train(folder: Path, cell: dict[str, Any], world: ProcessGroupWorld | None) -> tuple[Trainer, Watched]:
+def train(folder: Path, cell: dict[str, Any], world: World, kind: str) -> tuple[Trainer, Watched]:
     """Eight steps of one cell: on all ranks, or alone with the accumulation of all ranks together."""
-    accumulation = cell["accumulation"] if world else cell["accumulation"] * 2
-    strategy = Ddp(world.size, static_graph=cell["static_graph"]) if world else None
+    accumulation = cell["accumulation"] * (2 if kind == "alone" else 1)
+    strategy = {
+        "alone": Single,
+        "ddp": lambda: Ddp(world.size, static_graph=cell["static_graph"]),
+        "fsdp": lambda: Fsdp(world, "fp32"),
+    }[kind]()
     trainer, _ = build_tiny_trainer(
-        folder,
+        folder / f"rank{world.rank}",
         steps=STEPS,
         micro_batches=accumulation,
         optimizer=cell.get("optimizer", "adamw"),
@@ -58,7 +66,7 @@ def train(folder: Path, cell: dict[str, Any], world: ProcessGroupWorld | None) -
         compiled=cell["compile"],
     )
     watched = Watched(trainer)
-    if world and cell.get("breach"):
+    if cell.get("breach") and kind == cell["strategy"]:
         break_synchronisation(cell["breach"], trainer, world, accumulation)
     trainer.hooks = []
     trainer.fit()
@@ -66,7 +74,7 @@ def train(folder: Path, cell: dict[str, Any], world: ProcessGroupWorld | None) -
     return trainer, watched
 
 
-def break_synchronisation(breach: str, trainer: Trainer, world: ProcessGroupWorld, accumulation: int) -> None:
+def break_synchronisation(breach: str, trainer: Trainer, world: World, accumulation: int) -> None:
     """Takes one reduction away."""
     if breach == "gradients":
         strategy = trainer.loop.strategy
@@ -95,7 +103,7 @@ def break_synchronisation(breach: str, trainer: Trainer, world: ProcessGroupWorl
 class _With:
     """A world with some of its methods replaced."""
 
-    def __init__(self, world: ProcessGroupWorld, **replaced: Any) -> None:
+    def __init__(self, world: World, **replaced: Any) -> None:
         self.__dict__["_world"] = world
         self.__dict__.update(replaced)
 
@@ -103,32 +111,33 @@ class _With:
         return getattr(self._world, name)
 
 
-def compare(cell: dict[str, Any], world: ProcessGroupWorld, folder: Path) -> dict[str, Any]:
-    """What rank 0 found of a cell."""
-    ours, watched = train(folder / f"ranks{world.rank}", cell, world)
+def compare(cell: dict[str, Any], world: World, folder: Path) -> dict[str, Any]:
+    """What rank 0 found of a cell: DDP beside one process, FSDP beside DDP."""
+    ours, watched = train(folder / "ours", cell, world, cell["strategy"])
+    mine = {name: tensor.detach() for name, tensor in Gathered(dict(ours.model.named_parameters())).items()}
+    if cell["strategy"] == "fsdp":
+        reference, wanted = train(folder / "theirs", cell, world, "ddp")
     if not world.is_main:
         return {}
-    alone, reference = train(folder / "alone", cell, None)
-    mine, theirs = ledger_of(folder / "ranks0"), ledger_of(folder / "alone")
+    if cell["strategy"] == "ddp":
+        reference, wanted = train(folder / "theirs", cell, SoloWorld(), "alone")
+    rows, others = ledger_of(folder / "ours" / "rank0"), ledger_of(folder / "theirs" / "rank0")
+    steps = list(zip(watched.steps, wanted.steps, strict=True))
+    losses = [float.fromhex(a["loss"]) / float.fromhex(b["loss"]) - 1 for a, b in zip(rows, others, strict=True)]
     return {
-        "gradients": [largest(a, b) for a, b in zip(watched.steps, reference.steps, strict=True)],
-        "shift": max(shift(a, b) for a, b in zip(watched.steps, reference.steps, strict=True)),
-        "weights": largest(dict(ours.model.named_parameters()), dict(alone.model.named_parameters())),
-        "documents": [row["documents"] for row in mine] == [row["documents"] for row in theirs],
-        "targets": [row["targets"] for row in mine] == [row["targets"] for row in theirs],
-        "losses": max(
-            abs(float.fromhex(a["loss"]) / float.fromhex(b["loss"]) - 1) for a, b in zip(mine, theirs, strict=True)
-        ),
+        "gradients": [largest(a, b) for a, b in steps],
+        "shift": max(shift(a, b) for a, b in steps),
+        "weights": largest(mine, {name: p.detach() for name, p in reference.model.named_parameters()}),
+        "documents": [row["documents"] for row in rows] == [row["documents"] for row in others],
+        "targets": [row["targets"] for row in rows] == [row["targets"] for row in others],
+        "losses": max(map(abs, losses)),
     }
 
 
 def largest(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
     """The largest difference, in units of the tensor's own largest element."""
     assert ours.keys() == theirs.keys()
-    return max(
-        float((ours[n].detach() - theirs[n].detach()).abs().max() / theirs[n].detach().abs().max().clamp_min(1e-12))
-        for n in theirs
-    )
+    return max(float((ours[n] - theirs[n]).abs().max() / theirs[n].abs().max().clamp_min(1e-12)) for n in theirs)
 
 
 def shift(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
@@ -146,7 +155,6 @@ def main() -> None:
         config = DistributedConfig(first_step_timeout_s=120, step_timeout_s=60)
         ranks = LaunchedRanks(Path(sys.argv[2]).parent, launch, config)
         world = open_world(ranks, torch.device("cpu"))
-        assert isinstance(world, ProcessGroupWorld)
         found = [compare(cell, world, Path(folder) / str(number)) for number, cell in enumerate(cells)]
         world.barrier()
         if world.is_main:

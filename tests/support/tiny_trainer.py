@@ -147,7 +147,9 @@ def build_tiny_trainer(
     model = Transformer(config)
     init_weights(model, torch.Generator().manual_seed(0))
     model.checkpoint_blocks = checkpoint_blocks
-    if compiled:
+    strategy = strategy or Single()
+    strategy.shard(model, model.blocks)
+    if compiled:  # in the order of a stage, which learns from its checkpoint whether to compile
         compile_blocks(model)
     stream = BatchStream(
         Rows(),
@@ -164,7 +166,7 @@ def build_tiny_trainer(
         lr=1e-2,
         clip=1.0,
         ledger=Ledger(folder / "ledger") if world.is_main else SilentLedger(),
-        strategy=strategy or Single(),
+        strategy=strategy,
         ema=Ema(model, 0.9),
         clock=ManualClock(),
     )

@@ -88,5 +88,5 @@ def report_path(stage: str) -> str:
 def is_live(relative: Path | str) -> bool:
     """Whether a file below a run changes all the time (or is a leftover of a crash) and is therefore never hashed."""
     path = Path(relative)
-    hidden = any(part.startswith((".tmp-", ".trash-", ".broken-")) for part in path.parts)
+    hidden = any(part.startswith((".tmp-", ".live-", ".trash-", ".broken-")) for part in path.parts)
     return hidden or path.parts[0] in LIVE_FOLDERS or str(path) in LIVE_FILES or path.name == LOCK

@@ -30,7 +30,7 @@ from picochat.distributed.ranks import LaunchedRanks, Ranks, SoloRanks, require_
 from picochat.stages.contract import StopFlag
 
 EARLY = StopFlag()
-"""Set by a signal that comes before a command listens to signals itself."""
+"""Of a launched process: set by a signal, at any time from its start to its end."""
 
 
 def begin_launched() -> None:
@@ -77,7 +77,7 @@ def as_ranks(
             )
         require_supported(config.strategy, uses, config.fsdp_on_cpu)
         fs.make_dir(root / layout.LOGS)
-        ranks = LaunchedRanks(root, launch, config)
+        ranks = LaunchedRanks(root, launch, config, lambda: EARLY.requested)
         yield ranks
     except BaseException as err:
         _tell(root, launch, err)

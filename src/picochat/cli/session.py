@@ -48,7 +48,7 @@ def work_on(
 ) -> None:
     """Runs stages with a progress display, then `extra` ones; raises what they raise. Rank 0 alone shows something."""
     ranks = ranks or SoloRanks()
-    stop = StopFlag(EARLY.reason)
+    stop = EARLY if ranks.launch.launched else StopFlag()
     with stop_on_signals(stop), ConsoleProgress(quiet or not ranks.is_main) as progress:
         factory = Factory(progress=progress, stop=stop, resume_policy=policy or ResumeConfig(), ranks=ranks)
         run_stages(store, config, factory, names, resume, extra)

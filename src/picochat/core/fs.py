@@ -21,6 +21,8 @@ from picochat.core.failpoints import failpoint
 from picochat.core.jsonio import pretty_json
 
 TMP_PREFIX = ".tmp-"
+LIVE_PREFIX = ".live-"
+"""Of files that are replaced all the time: sweeping them would hit a writer at work."""
 OVERLAP_BYTES = 1 << 20
 
 
@@ -147,7 +149,7 @@ def write_json(path: Path, obj: Any) -> None:
 
 def write_volatile(path: Path, data: bytes) -> None:
     """Replaces a file atomically but without fsync: for live files that are worthless after a power cut."""
-    temporary = path.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}")
+    temporary = path.with_name(f"{LIVE_PREFIX}{path.name}-{threading.get_ident()}")
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

@@ -13,6 +13,7 @@ import os
 import platform
 import threading
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from picochat.core import fs
 from picochat.core.clock import Clock, SystemClock
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.failpoints import failpoint
-from picochat.core.jsonio import finite, pretty_json, read_json
+from picochat.core.jsonio import canonical_json, parse_json, pretty_json, read_json
 from picochat.core.log import LOGGER
 from picochat.core.reasons import REASONS
 from picochat.core.redact import redact_tree
@@ -35,6 +36,8 @@ from picochat.views.run_state import process_start
 SCHEMA = "ddp_control"
 EARLY_BEATS, EARLY_BEAT_S = 40, 0.25
 """The first beats come fast, so that a worker soon sees one change and knows that the file is no leftover."""
+LINGER_S = 1.5
+"""After a failure rank 0 goes on beating for so long, for a worker that looks only now."""
 KEPT_TURNS = 32
 POLL_S, POLL_GROWTH, POLL_MAX_S = 0.005, 1.5, 0.25
 
@@ -52,6 +55,7 @@ class ControlWriter:
             "launch": launch.id,
             "attempt": launch.attempt,
             "host": platform.node(),
+            "place": process_place(),
             "pid": os.getpid(),
             "log": layout.rank_log(0),
             "state": "preparing",
@@ -62,6 +66,8 @@ class ControlWriter:
             "error": None,
         }
         self._ended = threading.Event()
+        self._pace = min(EARLY_BEAT_S, beat_s)
+        self._early = EARLY_BEATS
         self._thread = threading.Thread(target=self._beat, name="ddp-control", daemon=True)
         self._write()
         self._thread.start()
@@ -74,20 +80,24 @@ class ControlWriter:
         """Counts progress; it is written with the next beat."""
         self._said["progress"] += 1
 
-    def finish(self, value: Any) -> None:
-        """Ends the turn; the others go on with `value`, which must be JSON."""
+    def finish(self, value: Any) -> Any:
+        """Ends the turn, and returns `value` as the others will read it. Raises TypeError when it is no JSON."""
+        read_back = parse_json(canonical_json(value), "the value of a turn")
         with self._lock:
             self._said["turn"] += 1
-            self._turns[self._said["turn"]] = value
+            self._turns[self._said["turn"]] = read_back
             while len(self._turns) > KEPT_TURNS:
                 self._turns.popitem(last=False)
         self._write(state="ready", progress=self._said["progress"] + 1)
+        return read_back
 
     def fail(self, err: BaseException) -> None:
         """Tells the others why rank 0 ends; they end with its text and exit code."""
         self._write(state="blocked" if _exit_code(err) == 3 else "failed", error=describe_error(err))
 
     def close(self) -> None:
+        if self._said["error"] is not None:
+            self._ended.wait(LINGER_S)
         self._ended.set()
         self._thread.join()
 
@@ -96,17 +106,29 @@ class ControlWriter:
             self._said |= changes
             self._said["beat"] += 1
             turns = {str(turn): value for turn, value in self._turns.items()}
-            fs.write_volatile(self._path, pretty_json(redact_tree(finite(self._said | {"turns": turns}))))
+            fs.write_volatile(self._path, pretty_json(redact_tree(self._said) | {"turns": turns}))
 
     def _beat(self) -> None:
-        early = EARLY_BEATS
-        while not self._ended.wait(min(EARLY_BEAT_S, self._beat_s) if early > 0 else self._beat_s):
-            early -= 1
+        slept_s = 0.0
+        while not self._ended.wait(self._pace):
+            slept_s += self._pace
+            failed = self._said["error"] is not None
+            if self._early <= 0 and not failed and slept_s < self._beat_s:
+                continue
+            self._early, slept_s = self._early - 1, 0.0
             failpoint("setup.beat")
             try:
                 self._write()
             except PicochatError as err:
                 LOGGER.warning("ddp control: %s", err.detail)
+
+
+def process_place() -> str:
+    """Where process numbers mean the same: this boot of this host, and this namespace. Names of hosts may repeat."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return f"unknown {uuid.uuid4().hex}"
 
 
 def describe_error(err: BaseException) -> dict[str, Any]:
@@ -139,12 +161,16 @@ class ControlReader:
         config: DistributedConfig,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        stopped: Callable[[], bool] = bool,
     ) -> None:
+        """`stopped` says whether this rank was asked to end: it then waits for nobody who shows no life."""
+        self._stopped = stopped
         self._root, self._launch, self._config = root, launch, config
         self._clock, self._sleep = clock or SystemClock(), sleep
         self._first_beat: int | None = None
         self._alive = False
         self._note = "no control file"
+        self._unheard: _Seen | None = None
 
     def wait(self, turn: int, what: str) -> Any:
         """The value of a turn. Raises what ended rank 0, or `launch.main_lost` when it shows no life or progress."""
@@ -154,6 +180,8 @@ class ControlReader:
         while True:
             seen = self._look()
             now = self._clock.monotonic()
+            if seen is None and self._stopped():
+                self._end_unheard(what)
             if seen is not None:
                 if seen.document["error"] is not None:
                     _raise_again(seen.document["error"])
@@ -164,7 +192,7 @@ class ControlReader:
                 if before is None or (seen.progress, seen.turn) != (before.progress, before.turn):
                     progress_at = now
                 before = seen
-                self._require_process(seen, what)
+                self._require_process(seen, turn)
             if now - beat_at >= self._config.beat_limit_s:
                 self._give_up(what, before, "beat", now - beat_at, self._config.beat_limit_s, now - begun)
             if now - progress_at >= self._config.progress_limit_s:
@@ -172,13 +200,22 @@ class ControlReader:
             self._sleep(pause)
             pause = min(POLL_MAX_S, pause * POLL_GROWTH)
 
-    def _require_process(self, seen: _Seen, what: str) -> None:
-        """On this host the process itself can be looked at, which is faster than waiting for a beat."""
-        host, pid = seen.document["host"], seen.document["pid"]
-        if host == platform.node() and process_start(pid) is None:
+    def _end_unheard(self, what: str) -> NoReturn:
+        """A stop came before rank 0 was heard: what its file says is then taken as it stands."""
+        if self._unheard is not None and self._unheard.document["error"] is not None:
+            _raise_again(self._unheard.document["error"])
+        refuse("launch.main_lost", f"rank {self._launch.rank} was stopped while it waited for {what!r}; {self._note}")
+
+    def _require_process(self, seen: _Seen, turn: int) -> None:
+        """Where its process can be looked at, that is faster than waiting for a beat."""
+        pid = seen.document["pid"]
+        if seen.document["place"] != process_place() or process_start(pid) is not None:
+            return
+        last = self._look() or seen  # it may have said something more before it ended
+        if last.document["error"] is None and last.turn < turn:
             refuse(
                 "launch.main_lost",
-                f'rank {self._launch.rank} lost rank 0 in "{seen.document["doing"]}": its process {pid} is gone',
+                f'rank {self._launch.rank} lost rank 0 in "{last.document["doing"]}": its process {pid} is gone',
                 fix=f"read rank 0's log at {self._root / layout.rank_log(0)}, "
                 "then run the same command again with --resume",
             )
@@ -188,22 +225,28 @@ class ControlReader:
         path = self._root / layout.DDP_CONTROL
         try:
             document = read_json(path)
-            version = document["schema"]["version"]
-            found = (document["launch"], document["attempt"])
+            tag = (document["schema"]["name"], document["schema"]["version"])
+            if tag != (SCHEMA, VERSIONS[SCHEMA]):
+                self._note = f"a control file of {tag[0]} version {tag[1]}, this is {SCHEMA} {VERSIONS[SCHEMA]}"
+                return None
+            launch, attempt = document["launch"], document["attempt"]
             seen = _Seen(int(document["beat"]), int(document["progress"]), int(document["turn"]), document)
-            _ = document["error"], document["turns"], document["doing"], document["host"], document["pid"]
-        except (PicochatError, KeyError, TypeError, ValueError) as err:
-            self._note = "no control file" if not path.exists() else f"an unreadable control file ({_short(err)})"
+            whole = isinstance(document["turns"], dict) and isinstance(document["error"], dict | None)
+            _ = document["doing"], document["place"], document["pid"]
+        except (PicochatError, OSError, LookupError, TypeError, ValueError, ArithmeticError) as err:
+            self._note = f"an unreadable control file ({_short(err)})" if path.exists() else "no control file"
             return None
-        if version != VERSIONS[SCHEMA]:
-            self._note = f"a control file of version {version}, this is {VERSIONS[SCHEMA]}"
-        elif found[0] != self._launch.id:
-            self._note = f"a control file of another launch ({found[0]})"
-        elif found[1] != self._launch.attempt:
-            self._note = f"a control file of attempt {found[1]}, this is {self._launch.attempt}"
+        if not whole:
+            self._note = "a control file of another shape"
+        elif launch != self._launch.id:
+            self._note = f"a control file of another launch ({launch})"
+        elif attempt != self._launch.attempt:
+            self._note = f"a control file of attempt {attempt}, this is {self._launch.attempt}"
         elif not self._changes(seen):
+            self._unheard = seen
             self._note = f"a control file that has not changed yet (beat {seen.beat})"
         else:
+            self._note = ""
             return seen
         return None
 
@@ -228,7 +271,7 @@ class ControlReader:
     ) -> NoReturn:
         number = f"{counter} {getattr(seen, counter)}" if seen else f"its {counter}"
         stage = seen.document["doing"] if seen else what
-        saw = "" if seen else f"; it saw {self._note}"
+        saw = f"; it saw {self._note}" if self._note else ""
         refuse(
             "launch.main_lost",
             f'rank {self._launch.rank} gave up on rank 0 in "{stage}": {number} has not changed for {silent_s:.0f} s '

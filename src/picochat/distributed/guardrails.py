@@ -61,7 +61,21 @@ TABLE: Final[dict[str, dict[str, Cell]]] = {
         "elastic": _yes("data-exact and loss-close"),
         "async_save": _no("the state would change while it is written; a save takes a few seconds in minutes"),
     },
-    "fsdp": {name: _no("FSDP is not available in this version") for name in FEATURES},
+    "fsdp": {
+        "cpu": _no("slices save memory on GPUs; on CPUs they only cost time (tests switch this off)"),
+        "cuda": _yes(NOT_ON_NCCL),
+        "base": _yes("two gloo ranks equal DDP"),
+        "sft": _yes("a whole run on two ranks"),
+        "evaluate": _yes("reads the whole weights that the training saved"),
+        "accumulation": _yes("gradients equal DDP"),
+        "checkpoint_blocks": _yes("gradients equal DDP"),
+        "compile": _no("compiled blocks in slices are not proven"),
+        "muon": _yes("each update is gathered, orthogonalised and cut again; equal to DDP"),
+        "ema": _yes("the average is sliced like the weights; equal to DDP"),
+        "samples": _yes("all ranks generate together"),
+        "elastic": _yes("a checkpoint holds whole tensors: any number of ranks, and DDP, go on from it"),
+        "async_save": _no("the state would change while it is written; a save takes a few seconds in minutes"),
+    },
 }
 
 

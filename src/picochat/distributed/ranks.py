@@ -69,14 +69,19 @@ class SoloRanks:
 class LaunchedRanks:
     """One of several processes that a launcher started with the same command, all naming the same folder."""
 
-    def __init__(self, root: Path, launch: Launch, config: DistributedConfig) -> None:
-        """Raises `disk.*` when rank 0 cannot write its control file into the folder."""
+    def __init__(
+        self, root: Path, launch: Launch, config: DistributedConfig, stopped: Callable[[], bool] = bool
+    ) -> None:
+        """`stopped` says whether this process was asked to end.
+
+        Raises `disk.*` when rank 0 cannot write its control file into the folder.
+        """
         self.launch, self.config = launch, config
         self.group: Any = None
         self._turn = 0
         self._busy = False
         self._writer = ControlWriter(root, launch, config.beat_s) if self.is_main else None
-        self._reader = None if self.is_main else ControlReader(root, launch, config)
+        self._reader = None if self.is_main else ControlReader(root, launch, config, stopped=stopped)
 
     @property
     def is_main(self) -> bool:
@@ -93,8 +98,7 @@ class LaunchedRanks:
         try:
             self._writer.begin(what)
             failpoint("setup.alone")
-            value = work()
-            self._writer.finish(value)
+            value = self._writer.finish(work())
         except BaseException as err:
             self._tell(err)
             raise

@@ -9,6 +9,7 @@ A strategy knows nothing of batches and losses: it is handed an objective, and r
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -16,6 +17,12 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+NO_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in inspect.signature(DistributedDataParallel).parameters
+)
+"""How this torch calls the switch that sends buffers before each forward."""
 Objective = Callable[[nn.Module, Any], Any]
 Forward = Callable[[Any], Any]
 
@@ -26,8 +33,14 @@ class Strategy(Protocol):
     name: str
     rehearses: bool
     """Whether the first backward of a process is thrown away (see `Ddp`)."""
+    replicated: bool
+    """Whether every rank holds the whole state; otherwise a forward is collective, and so is reading a tensor."""
     gradient_scale: int
     """What a loss is multiplied with, because the strategy divides gradients by it."""
+
+    def shard(self, model: nn.Module, blocks: nn.ModuleList) -> None:
+        """Takes the model apart where the strategy does so; before the optimizer is built."""
+        ...
 
     def wrap(self, model: nn.Module, objective: Objective) -> Forward:
         """`objective(model, batch)` as a function of the batch."""
@@ -41,13 +54,21 @@ class Strategy(Protocol):
         """The gradient norm of the whole model, from what clipping returned."""
         ...
 
+    def settle(self) -> None:
+        """After a forward without backward: parameters are again what the optimizer owns."""
+        ...
+
 
 class Single:
     """One process: nothing travels."""
 
     name = "single"
     rehearses = False
+    replicated = True
     gradient_scale = 1
+
+    def shard(self, model: nn.Module, blocks: nn.ModuleList) -> None:
+        pass
 
     def wrap(self, model: nn.Module, objective: Objective) -> Forward:
         return lambda batch: objective(model, batch)
@@ -57,6 +78,9 @@ class Single:
 
     def global_norm(self, norm: Tensor) -> float:
         return float(norm)
+
+    def settle(self) -> None:
+        pass
 
 
 class Ddp:
@@ -70,11 +94,15 @@ class Ddp:
 
     name = "ddp"
     rehearses = True
+    replicated = True
 
     def __init__(self, world_size: int, static_graph: bool = True) -> None:
         self.gradient_scale = world_size
         self._static_graph = static_graph
         self._replica: DistributedDataParallel | None = None
+
+    def shard(self, model: nn.Module, blocks: nn.ModuleList) -> None:
+        pass
 
     def wrap(self, model: nn.Module, objective: Objective) -> Forward:
         # No buffers are sent: rotary tables follow from the configuration, and the model has no others.
@@ -82,7 +110,7 @@ class Ddp:
             _Step(model, objective),
             static_graph=self._static_graph,
             gradient_as_bucket_view=True,
-            broadcast_buffers=False,
+            **{NO_BUFFERS: False},
         )
         return self._replica
 
@@ -92,6 +120,9 @@ class Ddp:
 
     def global_norm(self, norm: Tensor) -> float:
         return float(norm)
+
+    def settle(self) -> None:
+        pass
 
 
 class _Step(nn.Module):

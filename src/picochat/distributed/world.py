@@ -94,9 +94,14 @@ class SoloWorld:
         return nullcontext()
 
 
-def share_out(world: World, jobs: Sequence[T], work: Callable[[T], bytes]) -> list[bytes]:
-    """The results of all jobs in their order, on every rank; rank r does the jobs r, r + size, ..."""
+def share_out(world: World, jobs: Sequence[T], work: Callable[[T], bytes], *, in_step: bool = False) -> list[bytes]:
+    """The results of all jobs in their order, on every rank; rank r does the jobs r, r + size, ...
+
+    `in_step` makes every rank work as often as every other, for work that is collective itself.
+    """
     mine = [work(job) for job in jobs[world.rank :: world.size]]
+    if in_step and jobs and len(mine) < -(-len(jobs) // world.size):
+        work(jobs[-1])
     if world.size == 1:
         return mine
     sizes = np.array([len(result) for result in mine], "<i8").tobytes()

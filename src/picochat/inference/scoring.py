@@ -82,11 +82,13 @@ def score_validation(
     batch_size: int,
     autocast: Autocast = nullcontext,
     world: World | None = None,
+    in_step: bool = False,
 ) -> ValidationResult:
     """Scores the whole set with `model` in eval mode, `batch_size` rows at a time; the model's mode is put back.
 
     Every batch has the same shape, so a compiled model is compiled once. Ranks share the batches; each is the same
     whoever computes it, and the sums are made in one order, so the result does not depend on the number of ranks.
+    `in_step` when a forward is collective (see `share_out`).
     """
     assert isinstance(model, Transformer)
     sums = _DocumentSums(val.num_documents)
@@ -99,7 +101,7 @@ def score_validation(
 
     begins = range(0, len(val.rows), size)
     with evaluating(model):
-        for begin, nats in zip(begins, share_out(world or SoloWorld(), begins, score), strict=True):
+        for begin, nats in zip(begins, share_out(world or SoloWorld(), begins, score, in_step=in_step), strict=True):
             rows = np.arange(begin, min(begin + size, len(val.rows)))
             sums.add(val, rows, np.frombuffer(nats).reshape(len(rows), -1))
     return sums.result()

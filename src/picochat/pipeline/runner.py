@@ -180,7 +180,8 @@ def _is_of_a_dead_start(path: Path) -> bool:
     if path.name == layout.LOGS and path.is_dir():
         return all(entry.match("rank*.log") for entry in path.iterdir())
     live = path.name in (layout.LOCK, layout.STATUS, layout.DDP_CONTROL)
-    return path.is_file() and (live or path.name.startswith(fs.TMP_PREFIX))
+    temporary = path.name.startswith((fs.TMP_PREFIX, fs.LIVE_PREFIX))
+    return (live or temporary) and not path.is_dir()  # a temporary file may have gone by now
 
 
 def load_run_record(store: RunStore) -> RunRecord:

@@ -6,7 +6,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes
-from picochat.inference.sampling import SamplingParams, generate_batch
+from picochat.inference.sampling import Generated, SamplingParams, generate_batch
 from picochat.inference.scoring import Autocast
 from picochat.stages.assignment import Assignment
 from picochat.stages.contract import StageContext
@@ -25,12 +25,16 @@ class SampleWriter:
             list(iter_jsonl(path, torn_tail=True)) if ctx.resume and path.exists() else []
         )
 
-    def write(self, step: int) -> None:
-        """Answers every prompt and writes all rows so far; those of this step or a later one are being repeated."""
+    def answer(self) -> list[Generated]:
+        """The model's replies to every prompt."""
         work, tok = self._work, self._work.tokenizer
         params = SamplingParams(max_new_tokens=min(MAX_NEW_TOKENS, work.model.config.max_seq_len // 2))
         prompts = [ids for _, ids in work.prompts]
-        replies = generate_batch(work.model, prompts, params, {tok.eos, tok.end}, autocast=self._autocast)
+        return generate_batch(work.model, prompts, params, {tok.eos, tok.end}, autocast=self._autocast)
+
+    def write(self, step: int, replies: list[Generated]) -> None:
+        """Writes all rows so far; those of this step or a later one are being repeated."""
+        work, tok = self._work, self._work.tokenizer
         self._rows = [row for row in self._rows if row["step"] < step]
         for (shown, _), reply in zip(work.prompts, replies, strict=True):
             row = {"step": step, "prompt": shown, "text": tok.decode(reply.ids), "finished": reply.finished}

@@ -57,6 +57,7 @@ class Session:
         self._micro_batch = split_step(rows, work.loop.micro_batch_size, self._world.size)
         fingerprint = build_fingerprint(work, self._recipe, machine, ctx.seed, self._micro_batch[0])
         self._keeper = Keeper(ctx.store.path(work.stage), work.stage, ctx.store.run_digest(), fingerprint)
+        self._strategy = machine.build_strategy()
         self._trainer = self._build_trainer()
         self._resumed = self._resume()
         self._compile_reason = self._compile()
@@ -133,6 +134,7 @@ class Session:
             document_mask=work.loop.document_mask,
             device=world.device,
         )
+        self._strategy.shard(work.model, work.model.blocks)
         optimizer = OptimizerSet(work.model, recipe.optim)
         optimizer.load_state_tensors(work.optimizer_state)
         work.model.checkpoint_blocks = work.loop.checkpoint_blocks
@@ -150,7 +152,7 @@ class Session:
             lr=recipe.optim.lr,
             clip=loop.clip,
             ledger=self._open_ledger(None),
-            strategy=self._machine.build_strategy(),
+            strategy=self._strategy,
             ema=Ema(self._work.model, loop.ema_decay) if loop.ema_decay else None,
             autocast=self._machine.autocast,
             stop_reason=lambda: self._ctx.stop.reason,
@@ -164,7 +166,8 @@ class Session:
     def _state_digest(self, step: int) -> str | None:
         every = self._work.loop.state_digest_every
         due = step == self._recipe.steps or (every and step % every == 0)
-        return state_digest(self._trainer) if due and self._world.is_main else None
+        asked = self._world.is_main or not self._strategy.replicated
+        return state_digest(self._trainer) if due and asked else None
 
     def _resume(self) -> Resumed | None:
         if not self._ctx.resume:
@@ -194,10 +197,13 @@ class Session:
 
     def _score(self) -> ValidationResult:
         with _eager():
-            work = self._work
-            return score_validation(
-                work.model, work.validation, work.loop.micro_batch_size, self._machine.autocast, self._world
+            work, in_step = self._work, not self._strategy.replicated
+            rows = work.loop.micro_batch_size
+            found = score_validation(
+                work.model, work.validation, rows, self._machine.autocast, self._world, in_step=in_step
             )
+            self._strategy.settle()
+            return found
 
     def _save(self) -> None:
         trainer, every = self._trainer, self._work.loop.keep_every
@@ -232,9 +238,14 @@ class Session:
         return self._score()
 
     def _sample(self, step: int) -> None:
+        """Rank 0 asks its replica; a model in slices answers on all ranks at once."""
+        with _eager():
+            replies = [] if self._strategy.replicated else self._samples.answer()
+            self._strategy.settle()
+
         def write() -> None:
             with _eager():
-                self._samples.write(step)
+                self._samples.write(step, replies or self._samples.answer())
 
         self._world.ranks.on_main(f"samples of step {step:,}", write)
 

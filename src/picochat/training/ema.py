@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from picochat.distributed.shards import slice_like
+
 
 class Ema:
     """avg <- avg + (1 - decay) * (weights - avg), element by element, after every accepted step."""
@@ -30,7 +32,7 @@ class Ema:
     def load_state_dict(self, tensors: dict[str, Tensor], updates: int) -> None:
         self.updates = updates
         for name, average in self.averages.items():
-            average.copy_(tensors[name])
+            average.copy_(slice_like(average, tensors[name]))
 
     @contextlib.contextmanager
     @torch.no_grad()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from picochat.artifacts import layout
 from picochat.checkpoint.fingerprint import Difference, claims_exact, require_fingerprint
@@ -18,6 +18,7 @@ from picochat.checkpoint.tensors import pack_tensors, unpack_tensors, weights_di
 from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint
 from picochat.core.errors import refuse
 from picochat.core.failpoints import failpoint
+from picochat.distributed.shards import Gathered, gather_to_main, slice_like
 from picochat.distributed.world import World
 from picochat.model.transformer import Transformer
 from picochat.training.config import ResumeConfig
@@ -55,14 +56,26 @@ class Keeper:
         world = trainer.world
         trainer.require_equal_replicas()
         rng = _gather_rng(world)
+        state = self._whole_state(trainer)
         failpoint("ckpt.between_ranks")
         manifest = world.ranks.on_main(
             f"saving {self._stage}/{name} at step {trainer.state.step:,}",
-            lambda: self._save(trainer, name, rng).to_json(),
+            lambda: self._save(trainer, name, state, rng).to_json(),
         )
         return CheckpointManifest.from_json(manifest, layout.CKPT_MANIFEST)
 
-    def _save(self, trainer: Trainer, name: str, rng: Mapping[str, Tensor]) -> CheckpointManifest:
+    def _whole_state(self, trainer: Trainer) -> dict[str, dict[str, Tensor]]:
+        """The tensors of a checkpoint by part: on every rank where they are replicas; gathered to rank 0 otherwise."""
+        ema = trainer.loop.ema
+        parts = {"weights": named_weights(trainer.model), "optimizer": trainer.optimizer.state_tensors()}
+        parts |= {"ema": ema.state_dict()} if ema else {}
+        if trainer.loop.strategy.replicated:
+            return parts
+        return {part: gather_to_main(trainer.world, tensors) for part, tensors in parts.items()}
+
+    def _save(
+        self, trainer: Trainer, name: str, parts: Mapping[str, Mapping[str, Tensor]], rng: Mapping[str, Tensor]
+    ) -> CheckpointManifest:
         state, ema = trainer.state, trainer.loop.ema
         state.guard = trainer.loop.guard.state_dict()
         state.batches = trainer.batches.state_dict()
@@ -76,12 +89,12 @@ class Keeper:
             facts=CheckpointFacts(
                 self._stage, state.step, state.tokens_seen, self.fingerprint, self._run_digest, trainer.world.size
             ),
-            weights=named_weights(model),
+            weights=parts["weights"],
             model_config=model.config.as_dict(),
             train_state=state.as_dict(),
-            optimizer=trainer.optimizer.state_tensors(),
+            optimizer=parts["optimizer"],
             rng=rng,
-            ema=ema.state_dict() if ema else None,
+            ema=parts.get("ema"),
         )
 
     def restore(self, trainer: Trainer, policy: ResumeConfig) -> Resumed | None:
@@ -169,19 +182,23 @@ def _own_devices(world: World) -> list[int]:
     return [world.device.index or 0] if world.device.type == "cuda" else []
 
 
-def named_weights(model: Transformer) -> dict[str, Tensor]:
+def named_weights(model: nn.Module) -> dict[str, Tensor]:
     """The parameters by name: what is saved, digested and judged."""
     return {name: p.detach() for name, p in model.named_parameters()}
 
 
 def load_weights(model: Transformer, weights: Mapping[str, Tensor]) -> None:
     """Copies tensors into the model's own memory. The names must be exactly the model's."""
-    model.load_state_dict(dict(weights), strict=True)
+    sliced = {name: slice_like(p, weights[name]) for name, p in model.named_parameters() if name in weights}
+    model.load_state_dict(dict(weights) | sliced, strict=True)
 
 
 def state_digest(trainer: Trainer) -> str:
-    """One digest over the state: what a resumed run must have in common with an uninterrupted one."""
-    return weights_digest(trainer.state_tensors())
+    """One digest over the state: what a resumed run must have in common with an uninterrupted one.
+
+    The same for slices as for whole tensors; then every rank must ask for it.
+    """
+    return weights_digest(Gathered(trainer.state_tensors()))
 
 
 def rng_digest() -> str:

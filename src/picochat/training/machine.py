@@ -10,6 +10,8 @@ import torch
 
 from picochat.core.errors import refuse
 from picochat.distributed.env import cxx_compiler
+from picochat.distributed.fsdp import Fsdp
+from picochat.distributed.guardrails import require_supported
 from picochat.distributed.probe import autocast_dtype, choose_device, choose_precision, keep_freed_pages, set_threads
 from picochat.distributed.process_group import open_world
 from picochat.distributed.ranks import Ranks, SoloRanks
@@ -49,6 +51,8 @@ class Machine:
         """A fresh one for each training."""
         if self.strategy_name == "single":
             return Single()
+        if self.strategy_name == "fsdp":
+            return Fsdp(self.world, self.precision)
         return Ddp(self.world.size, self.world.ranks.config.static_graph)
 
     def facts(self) -> dict[str, Any]:
@@ -68,11 +72,13 @@ class Machine:
 def build_machine(config: MachineConfig, ranks: Ranks | None = None) -> Machine:
     """Resolves a configuration on this machine, and joins the group of the ranks when there is one.
 
-    Raises `device.missing`, `device.compiler`, `usage.unavailable` or `launch.rendezvous`.
+    Raises `device.missing`, `device.compiler`, `usage.unavailable`, `strategy.refused` or `launch.rendezvous`.
     """
     ranks = ranks or SoloRanks()
     launch = ranks.launch
     device = choose_device(config.device, launch.local_rank if launch.launched else None)
+    if launch.launched:
+        require_supported(ranks.config.strategy, {device.type}, ranks.config.fsdp_on_cpu)
     precision, reason = choose_precision(config.precision, device)
     if precision == "fp16":
         refuse(

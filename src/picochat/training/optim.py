@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from picochat.core.errors import refuse
+from picochat.distributed.shards import slice_like, whole
 from picochat.training.config import OptimConfig
 
 STATE_KEYS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum",)}
@@ -63,12 +64,13 @@ class Muon(torch.optim.Optimizer):
     def _step_stack(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         lr, momentum = group["lr"], group["momentum"]
         rows, columns = parameters[0].shape
-        directions = [self._nesterov(p, momentum) for p in parameters]
+        # Of a matrix in slices every rank needs the whole update, and keeps its slice of the result.
+        directions = [whole(self._nesterov(p, momentum)) for p in parameters]
         scale = -lr * max(1.0, rows / columns) ** 0.5
         for parameter, update in zip(parameters, orthogonalise(torch.stack(directions)).unbind(0), strict=True):
             if group["weight_decay"]:
                 parameter.mul_(1.0 - lr * group["weight_decay"])
-            parameter.add_(update, alpha=scale)
+            parameter.add_(slice_like(parameter, update), alpha=scale)
 
     def _nesterov(self, parameter: Tensor, momentum: float) -> Tensor:
         assert parameter.grad is not None
@@ -145,7 +147,7 @@ class OptimizerSet:
             if value.shape != shape:
                 refuse("checkpoint.state", f"optimizer state {name} has shape {tuple(value.shape)}, not {tuple(shape)}")
             # AdamW counts its steps in a CPU scalar per parameter; moments live where the parameter lives.
-            moved = value.clone() if key == "step" else value.to(parameter.device).clone()
+            moved = value.clone() if key == "step" else slice_like(parameter, value.to(parameter.device)).clone()
             optimizer.state[parameter][key] = moved
 
     def _state_places(self) -> dict[str, tuple[torch.optim.Optimizer, str, Tensor]]:

@@ -146,7 +146,9 @@ class Trainer:
         return tensors
 
     def require_equal_replicas(self) -> None:
-        """Raises `launch.replicas` on every rank when one of them holds other bits."""
+        """Raises `launch.replicas` on every rank when one of them holds other bits; slices are no replicas."""
+        if not self.loop.strategy.replicated:
+            return
         self.world.phase = f"comparing replicas at step {self.state.step:,}"
         require_equal_replicas(self.world, self.state_tensors(), self.state.step)
 

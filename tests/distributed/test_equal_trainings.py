@@ -18,7 +18,13 @@ def run_cells(folder: Path, cells: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def cell(**chosen: Any) -> dict[str, Any]:
-    return {"static_graph": True, "accumulation": 1, "checkpoint_blocks": False, "compile": False} | chosen
+    return {
+        "strategy": "ddp",
+        "static_graph": True,
+        "accumulation": 1,
+        "checkpoint_blocks": False,
+        "compile": False,
+    } | chosen
 
 
 EAGER = [
@@ -59,3 +65,16 @@ def test_every_synchronisation_that_is_taken_away_shows(tmp_path):
     assert all(seen.values()), seen
     assert "gradients" in seen["gradients"] and "gradients" in seen["last micro-batch"]
     assert seen["loss"] == ["losses"] and seen["documents"] == ["documents"]
+
+
+FSDP = [
+    cell(strategy="fsdp", accumulation=count, checkpoint_blocks=blocks, optimizer=optimizer)
+    for count, blocks, optimizer in itertools.product((1, 4), (True, False), ("adamw", "muon"))
+]
+
+
+def test_slices_on_two_ranks_are_replicas_on_two_ranks(tmp_path):
+    """FSDP beside DDP: losses within 1e-6, gradients and weights to rounding."""
+    found = run_cells(tmp_path, [*FSDP, cell(strategy="fsdp", breach="scale"), cell(strategy="fsdp", breach="targets")])
+    assert [differences(result) for result in found[:-2]] == [[] for _ in FSDP]
+    assert all(differences(result) for result in found[-2:])
