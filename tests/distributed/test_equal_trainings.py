@@ -71,6 +71,7 @@ FSDP = [
     cell(strategy="fsdp", accumulation=count, checkpoint_blocks=blocks, optimizer=optimizer)
     for count, blocks, optimizer in itertools.product((1, 4), (True, False), ("adamw", "muon"))
 ]
+FSDP += [cell(strategy="fsdp", accumulation=4, checkpoint_blocks=True, compile=True)]
 
 
 def test_slices_on_two_ranks_are_replicas_on_two_ranks(tmp_path):

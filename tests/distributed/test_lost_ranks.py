@@ -35,7 +35,7 @@ def ended(launched: Launched, rank: int) -> bool:
 
 
 @pytest.mark.bar("C1")
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.full_size), 1])
 def test_the_others_outlive_a_killed_rank_for_seconds_and_name_it(training: Launched, tmp_path: Path, victim, measured):
     other = 1 - victim
     training.signal(victim, signal.SIGKILL)
@@ -49,7 +49,7 @@ def test_the_others_outlive_a_killed_rank_for_seconds_and_name_it(training: Laun
 
 
 @pytest.mark.bar("C1")
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.full_size)])
 def test_a_frozen_rank_is_named_when_the_timeout_is_over(training: Launched, tmp_path: Path, victim, measured):
     other = 1 - victim
     training.signal(victim, signal.SIGSTOP)

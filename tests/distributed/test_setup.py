@@ -59,7 +59,13 @@ def test_a_frozen_rank_0_is_left_with_its_log_named(prepared: Prepared, tmp_path
 
 
 @pytest.mark.bar("C2")
-@pytest.mark.parametrize("stale", ["of another launch", "empty", "garbage", "of the future"])
+@pytest.mark.parametrize(
+    "stale",
+    [
+        "of another launch",
+        *(pytest.param(name, marks=pytest.mark.full_size) for name in ("empty", "garbage", "of the future")),
+    ],
+)
 def test_a_stale_control_file_is_not_believed(prepared: Prepared, tmp_path: Path, stale: str, measured):
     """It says that everything has failed; the run goes its way."""
     root = tmp_path / "run"

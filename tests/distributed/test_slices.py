@@ -46,6 +46,8 @@ def test_the_documented_command_works_on_two_cpus(prepared: Prepared, tmp_path: 
     assert report["machine"]["precision"] == "bf16" and report["training"]["completed"]
     assert report["training"]["final_loss"] < report["training"]["first_loss"]
     assert picochat("checkpoint", "verify", tmp_path / "run").returncode == 0
+    names = {path.name for path in (tmp_path / "run" / layout.checkpoint_dir(layout.BASE)).iterdir()}
+    assert {layout.checkpoint_slice(rank, 2) for rank in (0, 1)} < names and layout.CKPT_OPTIMIZER not in names
 
 
 @pytest.mark.parametrize(("device", "said"), [("cpu", "does not support training on CPUs"), ("cuda", "CUDA")])
@@ -77,7 +79,13 @@ def test_slices_train_what_replicas_train(sliced: RunStore, prepared: Prepared, 
 
 
 @pytest.mark.bar("B1")
-@pytest.mark.parametrize("failpoint", ["step.mid_accumulation:sigkill@33#1", "ckpt.before_manifest:sigkill@2#0"])
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "step.mid_accumulation:sigkill@33#1",
+        pytest.param("ckpt.before_manifest:sigkill@2#0", marks=pytest.mark.full_size),
+    ],
+)
 def test_a_resume_in_slices_equals_no_resume(
     sliced: RunStore, prepared: Prepared, tmp_path: Path, failpoint: str, measured
 ):
@@ -90,8 +98,23 @@ def test_a_resume_in_slices_equals_no_resume(
     measured(f"two ranks in slices: {failpoint.partition(':')[0]}")
 
 
+@pytest.mark.bar("A2")
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.full_size), 1])
+def test_a_rank_whose_disk_is_full_ends_all_and_loses_nothing(
+    sliced: RunStore, prepared: Prepared, tmp_path: Path, rank: int, measured
+):
+    root, words = tmp_path / "run", [*command(prepared, tmp_path / "run", SETTINGS), *SLICED]
+    done = run_launched(tmp_path, *words, failpoint=f"ckpt.slice:enospc@2#{rank}")
+    assert done.returncode == 1 and {exit_code(root, r) for r in (0, 1)} == {5}
+    assert "no space left" in log_of(root, 0) and "no space left" in log_of(root, 1)
+    assert saved_step(root) == 20 and not list(root.rglob(".tmp-*"))
+    assert run_launched(tmp_path, *words, "--resume").returncode == 0
+    assert differences(RunStore(root), sliced) == []
+    measured(f"rank {rank} cannot write its slice: both ranks end, step 20 kept, resume exact")
+
+
 @pytest.mark.bar("B3")
-@pytest.mark.parametrize("way", ["one process", "replicas"])
+@pytest.mark.parametrize("way", ["one process", pytest.param("replicas", marks=pytest.mark.full_size)])
 def test_whoever_goes_on_from_slices_takes_the_same_documents(
     sliced: RunStore, prepared: Prepared, tmp_path: Path, way: str, measured
 ):

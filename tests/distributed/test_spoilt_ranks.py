@@ -55,7 +55,7 @@ def test_every_flipped_bit_is_found_and_its_rank_named(tmp_path: Path, measured)
 
 
 @pytest.mark.bar("C5")
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.full_size), 1])
 def test_a_flipped_bit_saves_nothing_and_a_resume_is_exact(
     prepared: Prepared, undisturbed: RunStore, tmp_path: Path, rank: int, measured
 ):

@@ -11,11 +11,14 @@ from tests.support.tiny_run import picochat
 
 from picochat.artifacts.store import RunStore
 
+SHORT = ("rank 1", "picochat stop")
 WAYS = ["rank 0", "rank 1", "launcher", "picochat stop"]
 
 
 @pytest.mark.bar("C3")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way in SHORT else pytest.mark.full_size) for way in WAYS]
+)
 def test_both_ranks_save_the_step_and_a_resume_is_exact(
     prepared: Prepared, undisturbed: RunStore, tmp_path: Path, way: str, size, measured
 ):

@@ -26,7 +26,6 @@ STEPS, SEQ_LEN, ROWS_PER_STEP = 80, 128, 4
 ROWS = 102
 """Rows of an epoch: 25.5 steps, so that step 26 spans two epochs and step 51 ends the second one."""
 WARMUP_STEPS = 8
-TENSORS = (layout.CKPT_WEIGHTS, layout.CKPT_OPTIMIZER, layout.CKPT_RNG, layout.CKPT_EMA, layout.CKPT_MODEL_CONFIG)
 COUNTS = ("steps", "tokens_seen", "targets_seen", "skipped_steps", "epochs", "first_loss", "final_loss", "completed")
 
 
@@ -101,7 +100,8 @@ def differences(store: RunStore, reference: RunStore, stage: str = layout.BASE) 
     found += [layout.SAMPLES] if mine != theirs else []
     folder = layout.checkpoint_dir(stage)
     files, wanted = (run.read(f"{folder}/{layout.CKPT_MANIFEST}")["files"] for run in (store, reference))
-    found += [name for name in TENSORS if files.get(name) != wanted.get(name)]
+    names = (files.keys() | wanted.keys()) - {layout.CKPT_TRAIN_STATE}
+    found += [name for name in sorted(names) if files.get(name) != wanted.get(name)]
     states = [run.read(f"{folder}/{layout.CKPT_TRAIN_STATE}") for run in (store, reference)]
     found += [f"state {key}" for key in sorted(states[1]) if key != "resumes" and states[0].get(key) != states[1][key]]
     reports = [run.read(layout.report_path(stage)) for run in (store, reference)]

@@ -56,6 +56,12 @@ CKPT_OPTIMIZER = "optimizer.safetensors"
 CKPT_RNG = "rng.safetensors"
 CKPT_EMA = "ema.safetensors"
 
+
+def checkpoint_slice(rank: int, size: int) -> str:
+    """The file of a checkpoint that holds one rank's slices of optimizer and average."""
+    return f"slice-{rank:05d}-of-{size:05d}.safetensors"
+
+
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
 LIVE_FOLDERS = frozenset({LOGS})
 

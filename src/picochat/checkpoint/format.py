@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -23,6 +24,10 @@ TENSOR_FILES: Final = {
 FINITE_PARTS: Final = ("weights", "optimizer", "ema")
 REQUIRED_FILES: Final = frozenset({layout.CKPT_MODEL_CONFIG, layout.CKPT_WEIGHTS, layout.CKPT_TRAIN_STATE})
 ALLOWED_FILES: Final = REQUIRED_FILES | frozenset(TENSOR_FILES.values())
+
+SLICED_PARTS: Final = ("optimizer", "ema")
+"""Parts that lie in one file a rank when the ranks hold slices; each tensor's name begins with the part."""
+_SLICE_NAME: Final = re.compile(r"slice-(\d{5})-of-(\d{5})\.safetensors")
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 Count = Annotated[int, Field(ge=0)]
@@ -56,6 +61,11 @@ class CheckpointManifest(Record):
     saved_at: str
     manifest_digest: Sha256
 
+    @property
+    def slices(self) -> list[str]:
+        """The files of the ranks' slices, in the order of the ranks; none where the parts are whole."""
+        return sorted(name for name in self.files if _SLICE_NAME.fullmatch(name))
+
 
 def manifest_bytes(facts: dict[str, Any]) -> bytes:
     """The manifest's text from all fields but format version and own digest, which are added here."""
@@ -77,15 +87,28 @@ def parse_manifest(data: bytes, what: str) -> CheckpointManifest:
     _require_names(obj.get("files"), what)
     manifest = _validated(obj, what)
     _require_signed(obj, data, what)
+    _require_slices(manifest, what)
     return manifest
 
 
 def _require_names(files: Any, what: str) -> None:
     names = set(files) if isinstance(files, dict) else set()
-    if unknown := sorted(names - ALLOWED_FILES):
+    if unknown := sorted(name for name in names - ALLOWED_FILES if not _SLICE_NAME.fullmatch(name)):
         refuse("checkpoint.name", f"{what} lists {unknown[0]!r}, which is none of {', '.join(sorted(ALLOWED_FILES))}")
     if absent := sorted(REQUIRED_FILES - names):
         refuse("checkpoint.manifest", f"{what} does not list {absent[0]}")
+
+
+def _require_slices(manifest: CheckpointManifest, what: str) -> None:
+    """Slices of all ranks or of none, and no part both whole and in slices."""
+    expected = [layout.checkpoint_slice(rank, manifest.world_size) for rank in range(manifest.world_size)]
+    if manifest.slices and manifest.slices != expected:
+        refuse(
+            "checkpoint.world_size",
+            f"{what} lists {len(manifest.slices)} slices, {manifest.slices[0]} first, for {manifest.world_size} ranks",
+        )
+    if manifest.slices and (both := [TENSOR_FILES[p] for p in SLICED_PARTS if TENSOR_FILES[p] in manifest.files]):
+        refuse("checkpoint.manifest", f"{what} lists {both[0]} and slices of the same tensors")
 
 
 def _validated(obj: dict[str, Any], what: str) -> CheckpointManifest:

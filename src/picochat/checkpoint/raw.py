@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +78,29 @@ def parse_tensors(buffer: bytearray, what: str) -> dict[str, RawTensor]:
     if not isinstance(header, dict):
         refuse("checkpoint.tensors", f"{what}: the header is a {type(header).__name__}, not an object")
     return _cut(view[8 + length :], header, what)
+
+
+def join_slices(ranks: Sequence[Mapping[str, RawTensor]], what: str) -> dict[str, RawTensor]:
+    """Whole tensors from the slices of all ranks, which follow each other along the first axis.
+
+    A scalar is no slice: rank 0 alone has it. Raises `checkpoint.tensors` when a slice is missing or does not fit.
+    """
+    names = sorted(set().union(*ranks))
+    return {name: _join(name, [rank.get(name) for rank in ranks], what) for name in names}
+
+
+def _join(name: str, slices: Sequence[RawTensor | None], what: str) -> RawTensor:
+    first = slices[0]
+    if first is not None and not first.shape and not any(slices[1:]):
+        return first
+    found = [piece for piece in slices if piece is not None and piece.shape]
+    kinds = {(piece.dtype, piece.shape[1:]) for piece in found}
+    if len(found) != len(slices) or len(kinds) != 1:
+        shapes = [piece and (piece.dtype, piece.shape) for piece in slices]
+        refuse("checkpoint.tensors", f"{what}: the slices of {name} are {shapes}")
+    data = bytearray().join(piece.data for piece in found)
+    shape = (sum(piece.shape[0] for piece in found), *found[0].shape[1:])
+    return RawTensor(found[0].dtype, shape, memoryview(data))
 
 
 def tensors_digest(tensors: Mapping[str, RawTensor]) -> str:

@@ -21,6 +21,7 @@ from picochat.checkpoint import raw
 from picochat.checkpoint.format import (
     FINITE_PARTS,
     MAX_MANIFEST_BYTES,
+    SLICED_PARTS,
     TENSOR_FILES,
     CheckpointManifest,
     parse_manifest,
@@ -122,8 +123,25 @@ def _read_folder(folder: int, path: Path, parts: Collection[str]) -> CheckpointB
     for part, name in TENSOR_FILES.items():
         if part in parts and name in manifest.files:
             tensors[part] = raw.parse_tensors(_read_file(folder, name, manifest, path), str(path / name))
+    if manifest.slices and set(parts) & set(SLICED_PARTS):
+        tensors |= _read_slices(folder, manifest, path, parts)
     _require_sound(tensors, manifest, path)
     return CheckpointBytes(manifest, model_config, train_state, tensors)
+
+
+def _read_slices(
+    folder: int, manifest: CheckpointManifest, path: Path, parts: Collection[str]
+) -> dict[str, dict[str, raw.RawTensor]]:
+    """Optimizer and average as whole tensors, from the files of all ranks."""
+    files = [raw.parse_tensors(_read_file(folder, name, manifest, path), str(path / name)) for name in manifest.slices]
+    joined = raw.join_slices(files, str(path))
+    found: dict[str, dict[str, raw.RawTensor]] = {part: {} for part in SLICED_PARTS}
+    for name, tensor in joined.items():
+        part, _, own = name.partition("/")
+        if part not in found:
+            refuse("checkpoint.tensor_names", f"{path}: {name} in a slice belongs to none of {', '.join(SLICED_PARTS)}")
+        found[part][own] = tensor
+    return {part: tensors for part, tensors in found.items() if part in parts and (tensors or part == "optimizer")}
 
 
 def _read_manifest(folder: int, path: Path) -> CheckpointManifest:

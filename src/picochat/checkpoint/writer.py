@@ -16,8 +16,9 @@ from picochat.checkpoint.tensors import first_nonfinite, state_bytes, tensor_str
 from picochat.checkpoint.verify import is_whole
 from picochat.core.clock import utc_now
 from picochat.core.errors import refuse
+from picochat.core.fs import raise_disk_error
 from picochat.core.jsonio import pretty_json
-from picochat.core.publish import FileDigest, Stream, bytes_stream, publish_folder
+from picochat.core.publish import FileDigest, Staged, Stream, bytes_stream, publish_folder, stage_file
 from picochat.core.swap import Exchange, exchange_names
 
 _OVERHEAD_BYTES = 1 << 20
@@ -46,11 +47,13 @@ def save_checkpoint(
     optimizer: Mapping[str, Tensor] | None = None,
     rng: Mapping[str, Tensor] | None = None,
     ema: Mapping[str, Tensor] | None = None,
+    slices: Mapping[str, Staged] | None = None,
     name: str = layout.CHECKPOINT,
     exchange: Exchange = exchange_names,
 ) -> CheckpointManifest:
     """Durably replaces `stage_dir/name`; `checkpoint` keeps its predecessor as `checkpoint.previous`.
 
+    `slices` are files that the ranks have written with `write_slice`, in place of `optimizer` and `ema`.
     `train_state` is JSON; step and tokens_seen of `facts` are added to it. When this returns, the checkpoint was read
     back and may be acknowledged. Raises `checkpoint.poisoned` (NaN or infinity), `run.busy`, `disk.full` or `disk.io`.
     """
@@ -80,9 +83,26 @@ def save_checkpoint(
         expected_bytes=sum(map(state_bytes, parts.values())) + _OVERHEAD_BYTES,
         manifest_name=layout.CKPT_MANIFEST,
         keep_previous=name == layout.CHECKPOINT,
+        staged=slices,
         exchange=exchange,
     )
     return parse_manifest(written[-1], layout.CKPT_MANIFEST)
+
+
+def write_slice(
+    stage_dir: Path, rank: int, world_size: int, step: int, parts: Mapping[str, Mapping[str, Tensor]]
+) -> Staged:
+    """One rank's slices of `optimizer` and `ema`, on disk beside the checkpoint that they will become a part of.
+
+    Raises `checkpoint.poisoned` (NaN or infinity), `disk.full` or `disk.io`.
+    """
+    _require_finite(parts, step)
+    tensors = {f"{part}/{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+    name = layout.checkpoint_slice(rank, world_size)
+    try:
+        return stage_file(stage_dir, name, tensor_stream(tensors))
+    except OSError as err:
+        raise_disk_error(err, stage_dir / name, state_bytes(tensors))
 
 
 def _require_finite(parts: Mapping[str, Mapping[str, Tensor]], step: int) -> None:

@@ -30,7 +30,7 @@ SAVE_POINTS = (
 )
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
 FILE_POINTS = ("file.before_publish",)
-RANK_POINTS = ("setup.beat", "setup.alone", "ckpt.between_ranks")
+RANK_POINTS = ("setup.beat", "setup.alone", "ckpt.slice", "ckpt.between_ranks")
 VALUE_POINTS = ("guard.value", "replica.weights")
 """Where something passes by that a test may spoil: a number with `nan`, a tensor with `flip_bit`."""
 SPOILING = {"nan": "guard.value", "flip_bit": "replica.weights"}

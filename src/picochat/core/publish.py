@@ -30,6 +30,7 @@ from picochat.core.fs import (
     raise_disk_error,
     sync_stream,
 )
+from picochat.core.hashing import sha256_file
 from picochat.core.swap import Exchange, Swap, exchange_names, rename_durably
 
 TRASH_PREFIX = ".trash-"
@@ -47,6 +48,15 @@ class FileDigest(NamedTuple):
 
 Stream = Callable[[HashingWriter | ComparingReader], None]
 """Writes one file's bytes. It is called again to compare what was written, and after a disk error: always the same."""
+
+
+class Staged(NamedTuple):
+    """A file that somebody else has written, hashed and synced beside the folder; it is moved in."""
+
+    path: Path
+    digest: FileDigest
+
+
 BuildManifest = Callable[[dict[str, FileDigest]], bytes]
 Verify = Callable[[Path], bool]
 """Whether a folder is whole; it never raises on a damaged one."""
@@ -118,14 +128,17 @@ def publish_folder(
     expected_bytes: int,
     manifest_name: str = "MANIFEST.json",
     keep_previous: bool = True,
+    staged: Mapping[str, Staged] | None = None,
     exchange: Exchange = exchange_names,
 ) -> Published:
-    """Durably replaces `parent/name` by a folder of the streams and a manifest over their digests.
+    """Durably replaces `parent/name` by a folder of the streams, the staged files, and a manifest over their digests.
 
-    The old folder becomes `name.previous` when `keep_previous`. A disk error is answered by one more write from memory.
+    The old folder becomes `name.previous` when `keep_previous`. A disk error is answered by one more write from memory,
+    unless files were staged: they are gone with the first try.
     Raises `run.busy`, `disk.full` or `disk.io`; the old folder then still stands under its name.
     """
-    for file in (name, manifest_name, *streams):
+    moved = dict(staged or {})
+    for file in (name, manifest_name, *streams, *moved):
         _require_plain(file)
     with writer_lock(parent):
         try:
@@ -136,11 +149,11 @@ def publish_folder(
         for attempt in (1, 2):
             writing = _Attempt(parent, name, manifest_name, keep_previous, exchange)
             try:
-                files = writing.write(streams, manifest)
+                files = writing.write(streams, moved, manifest)
                 leftover = writing.remove_displaced()
                 return Published(parent / name, files, writing.swap.exchanged, attempt, leftover)
             except OSError as err:
-                if attempt == 2 or err.errno in NO_SPACE:
+                if attempt == 2 or moved or err.errno in NO_SPACE:
                     raise_disk_error(err, parent / name, expected_bytes)
     raise AssertionError("unreachable")
 
@@ -188,12 +201,15 @@ class _Attempt:
         previous = parent / (name + PREVIOUS_SUFFIX) if keep_previous else None
         self.swap = Swap(self._folder, self._current, previous, parent / f"{TRASH_PREFIX}{token}", exchange)
 
-    def write(self, streams: Mapping[str, Stream], manifest: BuildManifest) -> dict[str, FileDigest]:
+    def write(
+        self, streams: Mapping[str, Stream], staged: Mapping[str, Staged], manifest: BuildManifest
+    ) -> dict[str, FileDigest]:
         """Raises OSError after undoing everything, or `disk.io` with everything kept when even that fails."""
         try:
-            files = self._write_files(streams, manifest)
+            files = self._write_files(streams, staged, manifest)
             self.swap.run()
             _require_same(self._current, {**streams, self._manifest_name: bytes_stream(self._manifest)})
+            _require_digests(self._current, {name: entry.digest for name, entry in staged.items()})
             failpoint("ckpt.before_ack")
         except BaseException:
             self._undo()
@@ -217,13 +233,18 @@ class _Attempt:
             return displaced
         return None
 
-    def _write_files(self, streams: Mapping[str, Stream], manifest: BuildManifest) -> dict[str, FileDigest]:
+    def _write_files(
+        self, streams: Mapping[str, Stream], staged: Mapping[str, Staged], manifest: BuildManifest
+    ) -> dict[str, FileDigest]:
         os.mkdir(self._folder)
         failpoint("ckpt.after_mkdir")
         files = {}
         for name in sorted(streams):
             files[name] = _write_file(self._folder / name, streams[name])
             failpoint("ckpt.after_file")
+        for name, entry in staged.items():
+            os.rename(entry.path, self._folder / name)
+            files[name] = entry.digest
         failpoint("ckpt.before_manifest")
         self._manifest = manifest(dict(files))
         files[self._manifest_name] = _write_file(self._folder / self._manifest_name, bytes_stream(self._manifest))
@@ -258,6 +279,25 @@ def _require_same(folder: Path, streams: Mapping[str, Stream]) -> None:
             reader = ComparingReader(raw, folder / name)
             stream(reader)
             reader.require_end()
+
+
+def _require_digests(folder: Path, digests: Mapping[str, FileDigest]) -> None:
+    """Hashes files that others wrote. Raises OSError(EIO) when they hold other bytes than were reported."""
+    for name, digest in digests.items():
+        if (folder / name).stat().st_size != digest.bytes or sha256_file(folder / name) != digest.sha256:
+            raise OSError(errno.EIO, "other bytes were read back than a rank has written", str(folder / name))
+
+
+def stage_file(parent: Path, name: str, stream: Stream) -> Staged:
+    """Writes a file beside a folder that is to be published, for whoever publishes it. Raises OSError."""
+    path = parent / f"{TMP_PREFIX}{name}-{uuid.uuid4().hex}"
+    try:
+        digest = _write_file(path, stream)
+        failpoint("ckpt.slice")
+        return Staged(path, digest)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _remove_folder(folder: Path, manifest_name: str) -> None:

@@ -69,7 +69,7 @@ TABLE: Final[dict[str, dict[str, Cell]]] = {
         "evaluate": _yes("reads the whole weights that the training saved"),
         "accumulation": _yes("gradients equal DDP"),
         "checkpoint_blocks": _yes("gradients equal DDP"),
-        "compile": _no("compiled blocks in slices are not proven"),
+        "compile": _yes("gradients equal DDP"),
         "muon": _yes("each update is gathered, orthogonalised and cut again; equal to DDP"),
         "ema": _yes("the average is sliced like the weights; equal to DDP"),
         "samples": _yes("all ranks generate together"),

@@ -1,6 +1,7 @@
 """Slices of tensors that FSDP made, and whole tensors made of them again.
 
     slice_like(parameter, full)     this rank's slice of a whole tensor, as the parameter is sliced
+    own_slices(world, tensors)      what this rank saves by itself
     gather_to_main(world, slices)   whole tensors, on rank 0
     Gathered(slices)                a mapping that gives whole tensors, one at a time
 
@@ -31,6 +32,15 @@ def slice_like(parameter: Tensor, full: Tensor) -> Tensor:
     if not isinstance(parameter, DTensor):
         return full
     return distribute_tensor(full.to(parameter.device), parameter.device_mesh, parameter.placements, src_data_rank=None)
+
+
+def own_slices(world: World, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What this rank holds of each tensor; what all ranks hold alike is rank 0's."""
+    return {
+        name: tensor.to_local() if isinstance(tensor, DTensor) else tensor
+        for name, tensor in tensors.items()
+        if isinstance(tensor, DTensor) or world.is_main
+    }
 
 
 def gather_to_main(world: World, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -110,7 +110,7 @@ class Ddp:
             _Step(model, objective),
             static_graph=self._static_graph,
             gradient_as_bucket_view=True,
-            **{NO_BUFFERS: False},
+            **{NO_BUFFERS: False},  # pyright: ignore[reportArgumentType]
         )
         return self._replica
 

@@ -94,3 +94,17 @@ def same_numbers(first: Any, second: Any) -> bool:
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same_numbers, first, second))
     return first == second
+
+
+def first_difference(stored: Any, now: Any, pointer: str = "") -> tuple[str, Any, Any]:
+    """(pointer, stored, now) of the first place where two JSON values differ, as deep as both go."""
+    if isinstance(stored, dict) and isinstance(now, dict):
+        for key in sorted(stored.keys() | now.keys()):
+            if not same_numbers(stored.get(key), now.get(key)):
+                return first_difference(stored.get(key), now.get(key), f"{pointer}/{key}")
+    if isinstance(stored, list | tuple) and isinstance(now, list | tuple):
+        for index, (old, new) in enumerate(zip(stored, now, strict=False)):
+            if not same_numbers(old, new):
+                return first_difference(old, new, f"{pointer}/{index}")
+        return f"{pointer} length", len(stored), len(now)
+    return pointer, stored, now

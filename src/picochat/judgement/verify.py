@@ -14,8 +14,9 @@ from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
+from picochat.core.jsonio import canonical_json
 from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
-from picochat.judgement.documents import Document, load_document, same_numbers
+from picochat.judgement.documents import Document, first_difference, load_document, same_numbers
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
@@ -23,6 +24,8 @@ from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.summary import render_summary
+
+SHOWN_CHARS = 60
 
 
 def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResult]:
@@ -68,7 +71,7 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
         return
     stored = {key: value for key, value in gate.body.items() if key not in ("schema", "manifest", "self_digest")}
     for key in _differing(stored, now):
-        yield finding("verify.gate", layout.GATE, _shown(stored.get(key)), _shown(now.get(key)), pointer=f"/{key}")
+        yield _stale("verify.gate", layout.GATE, key, stored.get(key), now.get(key))
 
 
 def _check_summary(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
@@ -119,9 +122,7 @@ def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> 
         except (KeyError, TypeError):
             content = {}
         for key in _differing({key: summary.body.get(key) for key in content}, content):
-            yield finding(
-                "verify.summary", layout.SUMMARY, _shown(summary.body.get(key)), _shown(content[key]), pointer=f"/{key}"
-            )
+            yield _stale("verify.summary", layout.SUMMARY, key, summary.body.get(key), content[key])
     try:
         text = render_summary(summary.body)
         same = evidence.store.path(layout.SUMMARY_MD).read_bytes() == text.encode()
@@ -142,5 +143,12 @@ def _differing(stored: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [key for key in sorted(stored.keys() | now.keys()) if not same_numbers(stored.get(key), now.get(key))]
 
 
+def _stale(check: str, file: str, key: str, stored: Any, now: Any) -> CheckResult:
+    """A finding that shows the first number or word that does not follow from the evidence any more."""
+    pointer, old, new = first_difference(stored, now, f"/{key}")
+    return finding(check, file, f"{pointer}: {_shown(old)} is stored", f"{_shown(new)} follows now", pointer=f"/{key}")
+
+
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else f"{type(value).__name__} as stored" if value is not None else "absent"
+    text = value if isinstance(value, str) else canonical_json(value).decode() if value is not None else "nothing"
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."

@@ -15,10 +15,13 @@ from picochat.checkpoint.format import CheckpointManifest
 from picochat.checkpoint.reader import LoadedCheckpoint, await_manifest, load_checkpoint, load_for_resume
 from picochat.checkpoint.rng import capture_rng, restore_rng
 from picochat.checkpoint.tensors import pack_tensors, unpack_tensors, weights_digest
-from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint
-from picochat.core.errors import refuse
+from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint, write_slice
+from picochat.core.errors import PicochatError, refuse
 from picochat.core.failpoints import failpoint
-from picochat.distributed.shards import Gathered, gather_to_main, slice_like
+from picochat.core.jsonio import canonical_json, parse_json
+from picochat.core.publish import FileDigest, Staged
+from picochat.distributed.control import describe_error
+from picochat.distributed.shards import Gathered, gather_to_main, own_slices, slice_like
 from picochat.distributed.world import World
 from picochat.model.transformer import Transformer
 from picochat.training.config import ResumeConfig
@@ -56,25 +59,56 @@ class Keeper:
         world = trainer.world
         trainer.require_equal_replicas()
         rng = _gather_rng(world)
-        state = self._whole_state(trainer)
+        if trainer.loop.strategy.replicated:
+            weights, slices = named_weights(trainer.model), None
+        else:
+            weights, slices = self._write_slices(trainer)
         failpoint("ckpt.between_ranks")
-        manifest = world.ranks.on_main(
-            f"saving {self._stage}/{name} at step {trainer.state.step:,}",
-            lambda: self._save(trainer, name, state, rng).to_json(),
-        )
+        try:
+            manifest = world.ranks.on_main(
+                f"saving {self._stage}/{name} at step {trainer.state.step:,}",
+                lambda: self._save(trainer, name, weights, slices, rng).to_json(),
+            )
+        finally:
+            for entry in (slices or {}).values():
+                entry.path.unlink(missing_ok=True)
         return CheckpointManifest.from_json(manifest, layout.CKPT_MANIFEST)
 
-    def _whole_state(self, trainer: Trainer) -> dict[str, dict[str, Tensor]]:
-        """The tensors of a checkpoint by part: on every rank where they are replicas; gathered to rank 0 otherwise."""
-        ema = trainer.loop.ema
-        parts = {"weights": named_weights(trainer.model), "optimizer": trainer.optimizer.state_tensors()}
-        parts |= {"ema": ema.state_dict()} if ema else {}
-        if trainer.loop.strategy.replicated:
-            return parts
-        return {part: gather_to_main(trainer.world, tensors) for part, tensors in parts.items()}
+    def _write_slices(self, trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Staged]]:
+        """Whole weights on rank 0, and the files in which every rank has put its slices of all else.
+
+        Either all ranks have written, or all raise what the first of them met.
+        """
+        world, ema = trainer.world, trainer.loop.ema
+        parts = {"optimizer": own_slices(world, trainer.optimizer.state_tensors())}
+        parts |= {"ema": own_slices(world, ema.state_dict())} if ema else {}
+        found: dict[str, Any] = {}
+        try:
+            staged = write_slice(self._dir, world.rank, world.size, trainer.state.step, parts)
+            found = {"path": str(staged.path), "bytes": staged.digest.bytes, "sha256": staged.digest.sha256}
+        except PicochatError as err:
+            found = {"error": describe_error(err)}
+        entries = [parse_json(data, "slice of a rank") for data in world.gather_bytes(canonical_json(found))]
+        if failed := [entry["error"] for entry in entries if "error" in entry]:
+            if "path" in found:
+                Path(found["path"]).unlink(missing_ok=True)
+            refuse(failed[0]["code"], failed[0]["detail"], why=failed[0]["why"], fix=failed[0]["fix"])
+        weights = gather_to_main(world, named_weights(trainer.model))
+        slices = {
+            layout.checkpoint_slice(rank, world.size): Staged(
+                Path(entry["path"]), FileDigest(entry["bytes"], entry["sha256"])
+            )
+            for rank, entry in enumerate(entries)
+        }
+        return weights, slices
 
     def _save(
-        self, trainer: Trainer, name: str, parts: Mapping[str, Mapping[str, Tensor]], rng: Mapping[str, Tensor]
+        self,
+        trainer: Trainer,
+        name: str,
+        weights: Mapping[str, Tensor],
+        slices: Mapping[str, Staged] | None,
+        rng: Mapping[str, Tensor],
     ) -> CheckpointManifest:
         state, ema = trainer.state, trainer.loop.ema
         state.guard = trainer.loop.guard.state_dict()
@@ -89,12 +123,13 @@ class Keeper:
             facts=CheckpointFacts(
                 self._stage, state.step, state.tokens_seen, self.fingerprint, self._run_digest, trainer.world.size
             ),
-            weights=parts["weights"],
+            weights=weights,
             model_config=model.config.as_dict(),
             train_state=state.as_dict(),
-            optimizer=parts["optimizer"],
+            optimizer=None if slices else trainer.optimizer.state_tensors(),
             rng=rng,
-            ema=parts.get("ema"),
+            ema=ema.state_dict() if ema and not slices else None,
+            slices=slices,
         )
 
     def restore(self, trainer: Trainer, policy: ResumeConfig) -> Resumed | None:
