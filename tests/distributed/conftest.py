@@ -1,5 +1,7 @@
 """Every test here starts processes that talk over gloo; all are marked `distributed`."""
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) ->
     done = run_launched(folder, *command(prepared, folder / "run", base_settings(**TWO_MICRO_BATCHES)))
     assert done.returncode == 0, done.output[-3000:]
     return RunStore(folder / "run")
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A port of the loopback that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find

@@ -43,6 +43,14 @@ def test_one_bad_number_on_one_rank_costs_both_one_step_and_no_bit(tmp_path: Pat
     measured(f"two ranks: {len(cases)} cases, both ranks skip the same step and keep every bit")
 
 
+@pytest.mark.bar("C4")
+def test_one_rank_s_no_is_everybody_s_no(tmp_path: Path, measured):
+    for found in run_module(tmp_path, PROGRAM, [{"kind": "veto", "rank": rank, "step": 3} for rank in (0, 1)]):
+        first, second = found["ranks"]
+        assert first == second and first["skipped"] == [3] and first["digests"][2] == first["digests"][1]
+    measured("a step that one rank rejects is skipped by both")
+
+
 @pytest.mark.bar("C5")
 def test_every_flipped_bit_is_found_and_its_rank_named(tmp_path: Path, measured):
     cases = [{"kind": "flip", "rank": seed % 2, "seed": seed} for seed in range(20)]

@@ -3,6 +3,7 @@
 python -m torch.distributed.run --standalone --nproc_per_node=2 -m tests.support.rank_cases CASES.json RESULT.json
 
 {"kind": "poison", ...}    a training whose objective is spoilt on one rank in one micro-batch of one step
+{"kind": "veto", ...}      one rank's guard rejects a step that the other's accepts
 {"kind": "flip", ...}      one bit of one tensor of one rank, then the comparison of the replicas
 """
 
@@ -52,6 +53,22 @@ def poison(case: dict[str, Any], world: ProcessGroupWorld, folder: Path) -> dict
     return {"ranks": seen, "finite": not world.any(not finite), "verdicts": verdicts}
 
 
+def veto(case: dict[str, Any], world: ProcessGroupWorld, folder: Path) -> dict[str, Any]:
+    """What every rank did with a step that one of them refused."""
+    trainer, recorder = build_tiny_trainer(folder / f"rank{world.rank}", steps=5, world=world, strategy=Ddp(world.size))
+    accepts, steps = trainer.loop.guard.accepts, iter(range(1, 100))
+
+    def refuse_one(loss: float, norm: float) -> bool:
+        refused = next(steps) == case["step"] and world.rank == case["rank"]
+        return accepts(loss, norm) and not refused
+
+    trainer.loop.guard.accepts = refuse_one  # type: ignore[method-assign]
+    trainer.fit()
+    trainer.loop.ledger.close()
+    mine = {"digests": recorder.digests, "skipped": recorder.skipped}
+    return {"ranks": [parse_json(data, "what a rank did") for data in world.gather_bytes(canonical_json(mine))]}
+
+
 def flip(case: dict[str, Any], world: ProcessGroupWorld, folder: Path) -> dict[str, Any]:
     """How the comparison answers before, with and after a flipped bit."""
     trainer, _ = build_tiny_trainer(folder / f"rank{world.rank}", steps=2, world=world, strategy=Ddp(world.size))
@@ -88,7 +105,7 @@ def main() -> None:
         ranks = LaunchedRanks(Path(sys.argv[2]).parent, read_launch(), DistributedConfig())
         world = open_world(ranks, torch.device("cpu"))
         assert isinstance(world, ProcessGroupWorld)
-        kinds = {"poison": poison, "flip": flip}
+        kinds = {"poison": poison, "veto": veto, "flip": flip}
         found = [kinds[case["kind"]](case, world, Path(folder) / str(n)) for n, case in enumerate(cases)]
         if world.is_main:
             Path(sys.argv[2]).write_text(json.dumps(found))
