@@ -112,7 +112,7 @@ def choose_compile(wanted: str, machine: Machine, flops: float) -> tuple[bool, s
     if wanted != "auto":
         return wanted == "on", "asked for"
     speed = EAGER_FLOPS_PER_S[kind][machine.precision] * (machine.threads if kind == "cpu" else 1)
-    eager_s = flops / speed
+    eager_s = flops / speed / machine.world.size
     saved_s = eager_s * COMPILE_SAVING_FRAC[machine.precision]
     reason = f"would save about {saved_s:.0f} of {eager_s:,.0f} s and costs about {COMPILE_COST_S:.0f} s"
     return saved_s > COMPILE_COST_S, reason
