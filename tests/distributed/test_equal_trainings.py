@@ -34,9 +34,9 @@ EAGER = [
 COMPILED = [row | {"compile": True} for row in EAGER]
 
 
-def differences(found: dict[str, Any]) -> list[str]:
+def differences(found: dict[str, Any], weights: float = WEIGHTS_TOLERANCE) -> list[str]:
     """What is not as in one process."""
-    limits = {"losses": 1e-6, "weights": WEIGHTS_TOLERANCE, "shift": ONE_SIDED}
+    limits = {"losses": 1e-6, "weights": weights, "shift": ONE_SIDED}
     names = [name for name, limit in limits.items() if not found[name] <= limit]
     names += ["gradients"] if not max(found["gradients"][:4]) <= TOLERANCE else []
     return names + [name for name in ("documents", "targets") if not found[name]]
@@ -75,7 +75,7 @@ FSDP += [cell(strategy="fsdp", accumulation=4, checkpoint_blocks=True, compile=T
 
 
 def test_slices_on_two_ranks_are_replicas_on_two_ranks(tmp_path):
-    """FSDP beside DDP: losses within 1e-6, gradients and weights to rounding."""
+    """FSDP beside DDP: losses and weights within 1e-6, gradients to rounding."""
     found = run_cells(tmp_path, [*FSDP, cell(strategy="fsdp", breach="scale"), cell(strategy="fsdp", breach="targets")])
-    assert [differences(result) for result in found[:-2]] == [[] for _ in FSDP]
+    assert [differences(result, weights=1e-6) for result in found[:-2]] == [[] for _ in FSDP]
     assert all(differences(result) for result in found[-2:])

@@ -1,5 +1,6 @@
 """C2: however long rank 0 prepares, the others wait while it lives, and no longer when it does not."""
 
+import re
 import time
 from pathlib import Path
 
@@ -82,6 +83,23 @@ def test_a_stale_control_file_is_not_believed(prepared: Prepared, tmp_path: Path
     done = run_launched(tmp_path, *command(prepared, root, SHORT))
     assert done.returncode == 0 and "an old story" not in done.output, done.output[-3000:]
     measured(f"a control file that is {stale}: not believed")
+
+
+@pytest.mark.bar("C2")
+def test_two_clocks_an_hour_apart_do_not_matter(prepared: Prepared, tmp_path: Path, measured):
+    """Rank 1 lives an hour later than rank 0, whose save takes longer than the others wait for a beat."""
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+    if library is None:
+        pytest.skip("NOT RUN: libfaketime is missing (package faketime)")
+    script = tmp_path / "late.sh"
+    script.write_text(f'#!/bin/sh\n[ "$RANK" = 1 ] && export LD_PRELOAD={library} FAKETIME=+1h\nexec "$@"\n')
+    script.chmod(0o755)
+    words = command(prepared, tmp_path / "run", SHORT | {"distributed.beat_s": 0.5, "distributed.beat_limit_s": 3.0})
+    done = launch(tmp_path, *words, failpoint="ckpt.before_manifest:nap#0", script=script).wait()
+    assert done.returncode == 0, done.output[-3000:]
+    hours = [int(re.findall(r" (\d\d):\d\d:\d\d,", log_of(tmp_path / "run", rank))[0]) for rank in (0, 1)]
+    assert (hours[1] - hours[0]) % 24 in (1, 2), "rank 1 did not live later"
+    measured("rank 1 an hour ahead of rank 0: the run proceeds through a save of 6 s with a limit of 3 s")
 
 
 def test_rank_0_s_refusal_ends_all_ranks_with_its_code_and_text(prepared: Prepared, tmp_path: Path):

@@ -9,6 +9,7 @@ from tests.support.tiny_run import picochat, set_flags, tiny_settings, write_pac
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
+from picochat.core.events import iter_events
 from picochat.core.jsonio import iter_jsonl
 from picochat.training.ledger import spliced
 
@@ -73,6 +74,25 @@ def test_the_gate_judges_and_verify_passes(together: RunStore):
     report = together.read(layout.report_path(layout.BASE))
     assert (report["machine"]["ranks"], report["machine"]["strategy"]) == (2, "ddp")
     assert not any(path.name.startswith(".tmp-") for path in together.root.rglob("*"))
+
+
+def test_killed_in_the_middle_and_resumed_on_one_rank_it_is_data_exact(
+    words: list[str], together: RunStore, tmp_path: Path
+):
+    root = tmp_path / "run"
+    assert (
+        run_launched(tmp_path, *words, "--out-dir", root, failpoint="step.after_backward:sigkill@33#1").returncode == 1
+    )
+    aloud = [word for word in words if word != "--quiet"]
+    done = picochat(*aloud, "--out-dir", root, "--resume", "--set", "resume.elastic=true")
+    assert done.returncode == 0, done.stderr
+    assert "base: world_size was 2, is now 1: data-exact and loss-close, not bit-exact" in done.stderr
+    for stage in STAGES:
+        ours, theirs = ledger(RunStore(root), stage), ledger(together, stage)
+        assert [row["documents"] for row in ours] == [row["documents"] for row in theirs]
+    [event] = [e for e in iter_events(root / layout.EVENTS) if e["kind"] == "resumed"]
+    assert event["exact"] is False and {d["field"] for d in event["differences"]} >= {"world_size", "strategy"}
+    assert picochat("verify", root).returncode == 0
 
 
 def test_killed_in_the_middle_and_resumed_on_two_ranks_it_is_the_same(

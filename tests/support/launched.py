@@ -87,11 +87,18 @@ class Launched:
         return time.monotonic() - started
 
 
-def launch(folder: Path, *argv: object, failpoint: str = "", ranks: int = RANKS, **env: str) -> Launched:
-    """Starts `torchrun ... -m picochat.cli ARGV --ddp`; what it prints goes to a file in `folder`."""
+def launch(
+    folder: Path, *argv: object, failpoint: str = "", ranks: int = RANKS, script: Path | None = None, **env: str
+) -> Launched:
+    """Starts `torchrun ... -m picochat.cli ARGV --ddp`; what it prints goes to a file in `folder`.
+
+    `script` is started in place of each process, with the command as its arguments.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / f"launch-{len(list(folder.glob('launch-*')))}.txt"
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", "-m", "picochat.cli"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    launcher += ["--no-python", str(script), sys.executable] if script else []
+    launcher += ["-m", "picochat.cli"]
     with output.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, *launcher, *map(str, argv), "--ddp"],
