@@ -42,8 +42,14 @@ def begin_launched() -> None:
     def on_signal(number: int, frame: FrameType | None) -> None:
         EARLY.reason = f"signal {signal.Signals(number).name}"
 
+    def on_launcher_gone(number: int, frame: FrameType | None) -> None:
+        EARLY.reason = EARLY.reason or "the launcher is gone"
+
     signal.signal(signal.SIGTERM, on_signal)
-    follow_parent(signal.SIGTERM)
+    # A signal of its own: the kernel sends one for each thread of the launcher that dies, and a second SIGTERM is the
+    # wish to end at once.
+    signal.signal(signal.SIGUSR2, on_launcher_gone)
+    follow_parent(signal.SIGUSR2)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def follow_parent(number: signal.Signals = signal.SIGTERM) -> bool:
-    """Asks the kernel for `number` when the parent dies; False where that cannot be done.
+def follow_parent(number: signal.Signals) -> bool:
+    """Asks the kernel for `number`, perhaps several times, when the parent dies; False where that cannot be done.
 
     A parent that died before this call is noticed by the new one, which then sends the signal itself.
     """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-
 from picochat.distributed.env import default_environment, read_environment
 
 
@@ -26,10 +24,9 @@ SETTINGS = (
 )
 
 
-def set_nccl_defaults(device: torch.device) -> None:
-    """Fills in what the user has not set, where CUDA is used."""
-    if device.type == "cuda":
-        default_environment({setting.name: setting.value for setting in SETTINGS})
+def set_nccl_defaults() -> None:
+    """Fills in what the user has not set, before a group on CUDA is joined."""
+    default_environment({setting.name: setting.value for setting in SETTINGS})
 
 
 def effective_settings() -> dict[str, str]:

@@ -145,7 +145,9 @@ def open_world(ranks: Ranks, device: torch.device) -> World:
         world.ranks = ranks
         return world
     if ranks.group is None:
-        set_nccl_defaults(device)
+        if device.type == "cuda":
+            set_nccl_defaults()
+            torch.cuda.set_device(device)
         ranks.group = ProcessGroupWorld(ranks, device)
     return ranks.group
 

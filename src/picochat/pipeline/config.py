@@ -95,8 +95,9 @@ def needed(config: RunConfig, stages: tuple[str, ...] = ("base", "sft", "evaluat
     """The features that these stages of a run need of a distributed strategy (see `distributed.guardrails`)."""
     loops = {"base": config.base.loop, "sft": config.sft.loop}
     uses = set(stages)
-    # What `auto` becomes is known on the machine; without CUDA asked for by name, a CPU will do.
-    uses.add("cuda" if config.machine.device.startswith("cuda") else "cpu")
+    kind = config.machine.device.partition(":")[0]
+    if kind != "auto":  # what `auto` becomes is known once the machine has been looked at
+        uses.add(kind)
     if config.machine.compile == "on":
         uses.add("compile")
     for name in stages:
