@@ -34,9 +34,15 @@ def checksum(tensor: Tensor) -> Tensor:
         piece = words[begin : begin + CHUNK_WORDS].to(torch.int64)
         places = torch.arange(begin, begin + piece.numel(), dtype=torch.int64, device=tensor.device)
         mixed = piece.add_(places.mul_(PLACE_FACTOR))
-        mixed = mixed.bitwise_xor_(mixed >> 30).mul_(MIX_FACTOR)
-        total += mixed.bitwise_xor_(mixed >> 27).sum()
+        mixed = _fold(mixed, 30).mul_(MIX_FACTOR)
+        total += _fold(mixed, 27).sum()
     return total
+
+
+def _fold(words: Tensor, bits: int) -> Tensor:
+    """`words ^ (words >> bits)`, in place. The shift brings in zeros: with copies of the sign, which torch's brings in,
+    a word and its complement would become the same."""
+    return words.bitwise_xor_((words >> bits) & ((1 << (64 - bits)) - 1))
 
 
 def _words(flat: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import pytest
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.reasons import REASONS
+from picochat.core.redact import MASK
 from picochat.distributed import control
 from picochat.distributed.config import DistributedConfig
 from picochat.distributed.env import Launch
@@ -25,6 +26,11 @@ CONFIG = DistributedConfig(beat_s=0.01, beat_limit_s=20.0)
 
 def not_here() -> Any:
     raise AssertionError("a worker did what rank 0 does alone")
+
+
+@pytest.fixture(autouse=True)
+def short_lingering(monkeypatch):
+    monkeypatch.setattr(control, "LINGER_S", 0.02)
 
 
 class Pair:
@@ -142,6 +148,66 @@ def test_any_other_end_of_rank_0_crosses_over_as_its_failure(pair, err):
         "launch.main_failed",
         f"rank 0: {type(err).__name__}: {err}",
     )
+
+
+@pytest.mark.parametrize("value", [object(), {"a": {1, 2}}], ids=["object", "set"])
+def test_a_value_that_is_no_json_ends_both_ranks_and_spoils_no_later_turn(pair, tmp_path, value):
+    future = pair.await_turn()
+    with pytest.raises(TypeError) as caught:
+        pair.main.on_main("x", lambda: value)
+    err = heard(future)
+    assert (err.code, err.detail) == ("launch.main_failed", f"rank 0: TypeError: {caught.value}")
+    assert pair.main.on_main("after", lambda: "value") == "value"
+    said = json.loads((tmp_path / layout.DDP_CONTROL).read_bytes())
+    assert (said["turn"], said["turns"]) == (1, {"1": "value"})
+
+
+def test_both_ranks_have_equal_values_though_json_has_no_tuples(pair):
+    future = pair.await_turn()
+    found = pair.main.on_main("x", lambda: {"pairs": [(1, "a"), (2, ("b",))], "none": ()})
+    assert found == future.result(timeout=10) == {"pairs": [[1, "a"], [2, ["b"]]], "none": []}
+    future = pair.await_turn()
+    found = pair.main.on_main("x", lambda: (1, 2))
+    assert found == future.result(timeout=10) == [1, 2] and type(found) is list
+
+
+@pytest.mark.parametrize("name", ["runs/task-with-a-rather-long-name-indeed", "runs/sk-with-a-rather-long-name-indeed"])
+def test_a_name_that_looks_like_a_key_crosses_over_whole(pair, name):
+    future = pair.await_turn()
+    assert pair.main.on_main("x", lambda: {name: name}) == future.result(timeout=10) == {name: name}
+
+
+def test_an_error_crosses_over_without_the_keys_in_its_text(pair):
+    future = pair.await_turn()
+    with pytest.raises(PicochatError):
+        pair.main.on_main("x", lambda: refuse("run.not_empty", f"runs/task-{'a' * 24} holds sk-{'a' * 24}"))
+    assert heard(future).detail == f"rank 0: runs/task-{'a' * 24} holds {MASK}"
+
+
+def test_a_worker_that_was_asked_to_end_does_not_wait_for_a_rank_0_that_was_never_heard(tmp_path):
+    asked = []
+    worker = LaunchedRanks(tmp_path, WORKER, CONFIG, lambda: bool(asked))
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(lambda: worker.on_main("taking the lock", not_here))
+        time.sleep(0.03)
+        assert not future.done()
+        asked.append(True)
+        err = heard(future)
+    assert (err.code, err.exit_code) == ("launch.main_lost", 5)
+    assert err.detail == "rank 1 was stopped while it waited for 'taking the lock'; no control file"
+
+
+def test_a_worker_that_was_asked_to_end_hears_why_rank_0_has_ended(tmp_path):
+    main = LaunchedRanks(tmp_path, MAIN, CONFIG)
+    main.close(PicochatError("disk.full", "no space left"))
+    err = heard_alone(LaunchedRanks(tmp_path, WORKER, CONFIG, lambda: True))
+    assert (err.code, err.detail) == ("disk.full", "rank 0: no space left")
+
+
+def heard_alone(worker: LaunchedRanks) -> PicochatError:
+    with pytest.raises(PicochatError) as caught:
+        worker.on_main("x", not_here)
+    return caught.value
 
 
 def test_turns_stay_in_order_when_the_worker_is_slow_now_and_then(pair):
