@@ -32,6 +32,7 @@ def test_a_set_up_longer_than_the_collective_timeout_proceeds(
     measured(f"rank 0 alone for {seconds} s with a collective timeout of {timeout_s:g} s: the run proceeds")
 
 
+@pytest.mark.full_size
 @pytest.mark.bar("C2")
 def test_a_save_longer_than_the_collective_timeout_proceeds(prepared: Prepared, tmp_path: Path, measured):
     waits = {"distributed.first_step_timeout_s": 3.0, "distributed.step_timeout_s": 3.0}
@@ -85,6 +86,7 @@ def test_a_stale_control_file_is_not_believed(prepared: Prepared, tmp_path: Path
     measured(f"a control file that is {stale}: not believed")
 
 
+@pytest.mark.full_size
 @pytest.mark.bar("C2")
 def test_two_clocks_an_hour_apart_do_not_matter(prepared: Prepared, tmp_path: Path, measured):
     """Rank 1 lives an hour later than rank 0, whose save takes longer than the others wait for a beat."""

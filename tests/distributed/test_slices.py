@@ -50,7 +50,10 @@ def test_the_documented_command_works_on_two_cpus(prepared: Prepared, tmp_path: 
     assert {layout.checkpoint_slice(rank, 2) for rank in (0, 1)} < names and layout.CKPT_OPTIMIZER not in names
 
 
-@pytest.mark.parametrize(("device", "said"), [("cpu", "does not support training on CPUs"), ("cuda", "CUDA")])
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("cpu", "does not support training on CPUs"), pytest.param("cuda", "CUDA", marks=pytest.mark.full_size)],
+)
 def test_without_the_override_every_rank_says_why_and_ends(prepared: Prepared, tmp_path: Path, device: str, said: str):
     root = tmp_path / "run"
     done = run_launched(tmp_path, *documented(prepared, root, device))
@@ -133,6 +136,8 @@ def test_whoever_goes_on_from_slices_takes_the_same_documents(
     measured(f"slices of 2 ranks to {way}: the same documents, loss within {worst:.0e}")
 
 
+@pytest.mark.full_size
+@pytest.mark.bar("B1")
 def test_a_whole_run_in_slices_ends_with_a_gate_and_verifies(tmp_path: Path):
     settings = tiny_settings(write_pack(tmp_path / "pack")) | ON_CPU
     words = ["run", "tiny", "--quiet", "--out-dir", tmp_path / "run", *SLICED, *set_flags(settings)]

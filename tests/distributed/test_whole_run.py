@@ -76,6 +76,8 @@ def test_the_gate_judges_and_verify_passes(together: RunStore):
     assert not any(path.name.startswith(".tmp-") for path in together.root.rglob("*"))
 
 
+@pytest.mark.full_size
+@pytest.mark.bar("B3")
 def test_killed_in_the_middle_and_resumed_on_one_rank_it_is_data_exact(
     words: list[str], together: RunStore, tmp_path: Path
 ):
@@ -95,6 +97,7 @@ def test_killed_in_the_middle_and_resumed_on_one_rank_it_is_data_exact(
     assert picochat("verify", root).returncode == 0
 
 
+@pytest.mark.bar("B1")
 def test_killed_in_the_middle_and_resumed_on_two_ranks_it_is_the_same(
     words: list[str], together: RunStore, tmp_path: Path
 ):

@@ -6,7 +6,8 @@
 Each gives its figures, and a table of all of them stands at the end.
 """
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def ranks(request: pytest.FixtureRequest, device: str) -> int:
     if device == "cuda" and torch.cuda.device_count() < request.param:
         pytest.skip("NOT RUN: fewer than 2 GPUs")
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def emptied_cache() -> Iterator[None]:
+    """What a test has freed is given back to the GPU: the next one may start processes of its own."""
+    yield
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
+from tests.gpu.trainings import SMALL, build, open_machine, shape
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
-
-from tests.gpu.trainings import SMALL, build, open_machine, shape
 
 FUSED = ("FLASH_ATTENTION", "EFFICIENT_ATTENTION", "CUDNN_ATTENTION")
 HEADS = {
@@ -31,9 +30,7 @@ def first_loss(machine, config, document_mask: bool, backend: SDPBackend) -> flo
 
 @pytest.mark.parametrize("config", HEADS.values(), ids=HEADS)
 def test_flash_attention_takes_whole_rows(machine, figure, config):
-    flash, plain = (
-        first_loss(machine, config, False, kind) for kind in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH)
-    )
+    flash, plain = (first_loss(machine, config, False, kind) for kind in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH))
     figure("loss, flash / math - 1", f"{flash / plain - 1:+.1e}")
     assert flash == pytest.approx(plain, rel=0.01)
 
@@ -59,7 +56,8 @@ def test_the_kernel_that_is_taken(machine, device, figure, monkeypatch, document
 
     def watched(q, k, v, attn_mask=None, is_causal=False, enable_gqa=False):
         q16, k16, v16 = (x.detach().bfloat16().requires_grad_() for x in (q, k, v))  # as autocast hands them on
-        kind = torch._fused_sdp_choice(q16, k16, v16, attn_mask, 0.0, is_causal, enable_gqa=enable_gqa)
+        mask = None if attn_mask is None else attn_mask.bfloat16()
+        kind = torch._fused_sdp_choice(q16, k16, v16, mask, 0.0, is_causal, enable_gqa=enable_gqa)
         chosen.add(SDPBackend(kind).name)
         return attend(q, k, v, attn_mask=attn_mask, is_causal=is_causal, enable_gqa=enable_gqa)
 

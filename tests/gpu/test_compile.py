@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from tests.gpu.trainings import SMALL, largest_ratio, open_machine, train
 
 from picochat.distributed.env import cxx_compiler
-from tests.gpu.trainings import SMALL, largest_ratio, open_machine, train
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 1e-2}
 """Of float32: sums in another order, multiplied by eight steps of AdamW. Of bf16: fused blocks round less often."""

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-
 from tests.gpu.trainings import SMALL, build, largest_ratio, open_machine, train
 
 TOLERANCE = 0.02

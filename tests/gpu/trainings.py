@@ -1,9 +1,9 @@
 """Trainings of any shape on any device, made of the package's own parts.
 
-    Chain          rows that a model can learn
-    shape(...)     a configuration of the model
-    SHAPES         the sizes that are measured
-    build(...)     a trainer, whose steps `Steps` keeps
+Chain          rows that a model can learn
+shape(...)     a configuration of the model
+SHAPES         the sizes that are measured
+build(...)     a trainer, whose steps `Steps` keeps
 """
 
 from __future__ import annotations

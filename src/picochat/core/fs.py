@@ -133,7 +133,8 @@ def atomic_writer(path: Path) -> Iterator[HashingWriter]:
     except OSError as err:
         raise_disk_error(err, path, writer.bytes if writer else None)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error that matters is the first one
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -156,7 +157,8 @@ def write_volatile(path: Path, data: bytes) -> None:
     except OSError as err:
         raise_disk_error(err, path, len(data))
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error that matters is the first one
+            temporary.unlink(missing_ok=True)
 
 
 def sweep_temporaries(root: Path) -> list[Path]:

@@ -9,9 +9,9 @@ from typing import Any
 MASK = "[redacted]"
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL)", re.IGNORECASE)
 _SECRET_SHAPE = re.compile(
-    r"(?<![A-Za-z0-9])(?:"  # "task-" ends in sk-, and is no key
-    r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|AKIA[0-9A-Z]{16}"
-    r"|xox[baprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    # "task-" and "disk-" end in sk- and are no keys; one letter before it may be the rest of an escape.
+    r"hf_[A-Za-z0-9]{20,}|(?<![a-z][a-z])sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|AKIA[0-9A-Z]{16}"
+    r"|xox[baprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 
 _known: set[str] = set()

@@ -106,12 +106,13 @@ class ControlWriter:
             self._said |= changes
             self._said["beat"] += 1
             turns = {str(turn): value for turn, value in self._turns.items()}
-            fs.write_volatile(self._path, pretty_json(redact_tree(self._said) | {"turns": turns}))
+            masked = {key: redact_tree(self._said[key]) for key in ("doing", "error")}
+            fs.write_volatile(self._path, pretty_json(self._said | masked | {"turns": turns}))
 
     def _beat(self) -> None:
         slept_s = 0.0
-        while not self._ended.wait(self._pace):
-            slept_s += self._pace
+        while not self._ended.wait(pause_s := min(self._pace, self._beat_s - slept_s)):
+            slept_s += pause_s
             failed = self._said["error"] is not None
             if self._early <= 0 and not failed and slept_s < self._beat_s:
                 continue
@@ -119,8 +120,8 @@ class ControlWriter:
             failpoint("setup.beat")
             try:
                 self._write()
-            except PicochatError as err:
-                LOGGER.warning("ddp control: %s", err.detail)
+            except (PicochatError, OSError) as err:
+                LOGGER.warning("ddp control: %s", err)
 
 
 def process_place() -> str:
@@ -180,7 +181,7 @@ class ControlReader:
         while True:
             seen = self._look()
             now = self._clock.monotonic()
-            if seen is None and self._stopped():
+            if seen is None and not self._alive and self._stopped():
                 self._end_unheard(what)
             if seen is not None:
                 if seen.document["error"] is not None:
@@ -234,7 +235,7 @@ class ControlReader:
             whole = isinstance(document["turns"], dict) and isinstance(document["error"], dict | None)
             _ = document["doing"], document["place"], document["pid"]
         except (PicochatError, OSError, LookupError, TypeError, ValueError, ArithmeticError) as err:
-            self._note = f"an unreadable control file ({_short(err)})" if path.exists() else "no control file"
+            self._note = f"an unreadable control file ({_short(err)})" if os.path.exists(path) else "no control file"
             return None
         if not whole:
             self._note = "a control file of another shape"
@@ -286,7 +287,8 @@ def _raise_again(error: dict[str, Any]) -> NoReturn:
     """Ends a worker with rank 0's own text and exit code."""
     code = error.get("code")
     known = code if isinstance(code, str) and code in REASONS else "launch.main_failed"
-    refuse(known, f"rank 0: {error.get('detail')}", why=error.get("why"), fix=error.get("fix"))
+    why, fix = (text if isinstance(text := error.get(key), str) else None for key in ("why", "fix"))
+    refuse(known, f"rank 0: {error.get('detail')}", why=why, fix=fix)
 
 
 def _short(err: BaseException) -> str:

@@ -48,14 +48,16 @@ def test_ordinary_text_stays():
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("word", ["task-", "disk-", "mask-", "TASK1sk-"])
+@pytest.mark.parametrize("word", ["task-", "disk-", "mask-"])
 def test_a_name_whose_word_ends_like_the_start_of_a_key_stays(word):
     for name in (word + "a" * 20, word + "with-a-rather-long-name-indeed", word + "a_b-" * 12):
         for text in (name, f"runs/{name}/base", f'"{name}"', f"a-{name}", f"a_{name}"):
             assert redact(text) == text and secret_shapes(text) == 0
 
 
-@pytest.mark.parametrize("before", ["", " ", "/", "=", ":", '"', "'", "(", "-", "_", "\n", "\t", "\x00", ",", "é "])
+@pytest.mark.parametrize(
+    "before", ["", " ", "/", "=", ":", '"', "'", "(", "-", "_", "\n", "\\n", "%3D", "\x1b[31m", "\t", "\x00", ",", "é "]
+)
 def test_a_key_at_the_start_of_a_word_is_masked(before):
     for key in ("sk-" + "a" * 20, "sk-proj-" + "A1_" * 9, "hf_" + "A1" * 15, "AKIA" + "Z" * 16):
         assert redact(before + key) == before + MASK and secret_shapes(before + key) == 1

@@ -267,8 +267,21 @@ def test_a_sweep_during_the_beats_neither_takes_a_file_away_nor_leaves_one(tmp_p
         swept += fs.sweep_temporaries(tmp_path)
     writer.finish("done")
     writer.close()
-    assert (swept, warnings) == ([dead], []) and read(tmp_path)["beat"] > 20
+    assert (swept, warnings) == ([dead], []) and read(tmp_path)["beat"] > 3
     assert [path.name for path in tmp_path.iterdir()] == [layout.DDP_CONTROL]
+
+
+def test_a_sweep_in_the_middle_of_a_write_does_not_make_it_fail(tmp_path, writer, monkeypatch):
+    replace, swept = os.replace, []
+
+    def swept_before(source: Path, target: Path) -> None:
+        swept.append(fs.sweep_temporaries(tmp_path))
+        replace(source, target)
+
+    monkeypatch.setattr(fs.os, "replace", swept_before)
+    writer.begin("x")
+    assert writer.finish(5) == 5
+    assert len(swept) >= 2 and not any(swept) and read(tmp_path)["turns"] == {"1": 5}
 
 
 def test_a_write_that_fails_leaves_no_file_beside_the_old_one(tmp_path, writer, monkeypatch):
@@ -344,15 +357,16 @@ def test_after_a_failure_the_beats_come_fast_for_as_long_as_it_lingers(tmp_path,
     writer.close()
     assert time.monotonic() - begun >= 0.1
     last = read(tmp_path)
-    assert last["beat"] >= failed_at + 3 and last["error"]["detail"] == "ValueError: x"
+    assert last["beat"] >= failed_at + 2 and last["error"]["detail"] == "ValueError: x"
+    monkeypatch.setattr(control, "LINGER_S", 30.0)
     begun = time.monotonic()
     writer.close()
-    assert time.monotonic() - begun < 0.05, "it lingers once"
+    assert time.monotonic() - begun < 5, "it lingers once"
     assert read(tmp_path) == last and [path.name for path in tmp_path.iterdir()] == [layout.DDP_CONTROL]
 
 
 def test_a_worker_whose_first_look_comes_after_the_failure_still_hears_it(tmp_path, rare, monkeypatch):
-    monkeypatch.setattr(control, "LINGER_S", 0.3)
+    monkeypatch.setattr(control, "LINGER_S", 0.2)
     writer = ControlWriter(tmp_path, MAIN, 1000.0)
     writer.fail(PicochatError("disk.full", "no space left"))
     closing = threading.Thread(target=writer.close)
@@ -465,7 +479,7 @@ def test_progress_that_stays_is_given_up_though_beats_go_on(room):
 
 def test_a_wait_of_days_goes_on_while_beat_and_progress_change_within_their_limits(tmp_path):
     room = Room(tmp_path, stride_s=60.0, beat_s=30.0, beat_limit_s=121.0, progress_limit_s=601.0)
-    days = 3 * 24 * 3600
+    days = 2 * 24 * 3600
 
     def work(passed_s: float) -> None:
         done = {"turn": 1, "turns": {"1": "done"}} if passed_s >= days else {}

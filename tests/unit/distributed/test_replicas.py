@@ -77,7 +77,8 @@ def test_sums_that_a_plain_product_with_the_place_would_give_alike_differ():
 
 
 @settings(max_examples=100)
-@given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.lists(st.integers(0, 3), min_size=6, max_size=6))
+@given(st.lists(st.integers(-3, 3), min_size=6, max_size=6), st.lists(st.integers(-3, 3), min_size=6, max_size=6))
+@example([0, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0])
 @example([0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1])
 def test_small_numbers_have_one_checksum_only_when_they_are_equal(one, other):
     for dtype in (torch.int64, torch.int32, torch.int16):
