@@ -52,7 +52,7 @@ def test_the_documented_command_works_on_two_cpus(prepared: Prepared, tmp_path: 
 
 @pytest.mark.parametrize(
     ("device", "said"),
-    [("cpu", "does not support training on CPUs"), pytest.param("cuda", "CUDA", marks=pytest.mark.full_size)],
+    [("cpu", "does not support training on CPUs"), ("cuda", "CUDA")],
 )
 def test_without_the_override_every_rank_says_why_and_ends(prepared: Prepared, tmp_path: Path, device: str, said: str):
     root = tmp_path / "run"
