@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test faults check bench install clean
+.PHONY: help demo test test-gpu faults check bench install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the whole factory on built-in text, minutes on a laptop"
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
+	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
 	@echo "make bench   speed and the cost of saves against peers, in turns in one run"
@@ -37,9 +38,13 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest -m "not deep and not gpu" $(REAL_DATA_OPTION)
 
+# Its own pytest.ini, so that pytest and the package's dependencies are enough; PYTHONPATH may name more of them.
+test-gpu:
+	PYTHONPATH=src:$$PYTHONPATH $(PYTHON) -m pytest -c tests/gpu/pytest.ini -m gpu tests/gpu -q -rs
+
 # Where strace, root or loop devices are missing, a bar is NOT RUN; --require-all makes that a failure.
 faults: $(VENV)/.dev
-	$(BIN)/pytest -q -m bar --full
+	$(BIN)/pytest -q -m "bar or deep" --full
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -51,6 +56,7 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_speed.py
 	$(BIN)/python benchmarks/save_cost.py
+	$(BIN)/python benchmarks/ddp_cost.py
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

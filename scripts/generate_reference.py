@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: commands, configuration keys, errors, checks and JSON schemas.
+"""Writes docs/reference from the code: commands, configuration keys, errors, checks, strategies and JSON schemas.
 
 Run from anywhere: python scripts/generate_reference.py
 """
@@ -22,6 +22,7 @@ from picochat.checkpoint.format import CheckpointManifest
 from picochat.cli.app import cli
 from picochat.core.config import flatten
 from picochat.core.reasons import REASONS
+from picochat.distributed.guardrails import FEATURES, TABLE, Cell
 from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, SANITY_CHECKS, VERIFY_CHECKS
 from picochat.pipeline.config import RunConfig
@@ -59,6 +60,7 @@ def build_pages() -> dict[str, str]:
         "config.md": "\n".join(_config_lines()),
         "errors.md": "\n".join(_error_lines()),
         "checks.md": "\n".join(_check_lines()),
+        "strategies.md": "\n".join(_strategy_lines()),
     }
     for name, model in SCHEMAS.items():
         schema = model.model_json_schema(by_alias=True)
@@ -181,6 +183,22 @@ def _asked(profile: Any, name: str, direction: str) -> str:
             bound = f" {direction} {check.threshold:g}" if check.threshold is not None else ""
             return f"{check.column}{bound}{f', n >= {check.minimum_n}' if check.minimum_n else ''}"
     return "not judged"
+
+
+def _strategy_lines() -> Iterator[str]:
+    yield f"# Strategies\n\n{NOTE}"
+    yield "What several ranks can do together under `--distributed-strategy`: supported, with what shows it, or"
+    yield "refused, with the reason. A run that asks for what is refused ends before any work (`strategy.refused`)."
+    yield "What is supported was shown on CPUs over gloo alone. [How to start](../how-to/train-on-several-gpus.md).\n"
+    yield f"| feature | {' | '.join(f'`{name}`' for name in TABLE)} |\n|---|{'---|' * len(TABLE)}"
+    for feature, title in FEATURES.items():
+        cells = " | ".join(_cell(_support(cells[feature])) for cells in TABLE.values())
+        yield f"| `{feature}`: {_cell(title)} | {cells} |"
+    yield ""
+
+
+def _support(cell: Cell) -> str:
+    return f"{'supported' if cell.supported else '**refused**'}: {cell.why}"
 
 
 def _one_line(text: str) -> str:

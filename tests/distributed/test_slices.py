@@ -145,3 +145,4 @@ def test_a_whole_run_in_slices_ends_with_a_gate_and_verifies(tmp_path: Path):
     assert done.returncode == 0, done.output[-3000:]
     assert RunStore(tmp_path / "run").read(layout.GATE)["verdict"] == "warn"
     assert picochat("verify", tmp_path / "run").returncode == 0
+    assert picochat("eval", "skills", tmp_path / "run", "--quiet").returncode == 0

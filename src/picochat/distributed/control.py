@@ -35,9 +35,9 @@ from picochat.views.run_state import process_start
 
 SCHEMA = "ddp_control"
 EARLY_BEATS, EARLY_BEAT_S = 40, 0.25
-"""The first beats come fast, so that a worker soon sees one change and knows that the file is no leftover."""
+"""The first beats come fast, so that the others soon see one change and know that the file is no leftover."""
 LINGER_S = 1.5
-"""After a failure rank 0 goes on beating for so long, for a worker that looks only now."""
+"""After a failure rank 0 goes on beating for so long, for a rank that looks only now."""
 KEPT_TURNS = 32
 POLL_S, POLL_GROWTH, POLL_MAX_S = 0.005, 1.5, 0.25
 
@@ -153,7 +153,7 @@ class _Seen(NamedTuple):
 
 
 class ControlReader:
-    """A worker's side."""
+    """The side of every other rank."""
 
     def __init__(
         self,
@@ -284,7 +284,7 @@ class ControlReader:
 
 
 def _raise_again(error: dict[str, Any]) -> NoReturn:
-    """Ends a worker with rank 0's own text and exit code."""
+    """Ends this rank with rank 0's own text and exit code."""
     code = error.get("code")
     known = code if isinstance(code, str) and code in REASONS else "launch.main_failed"
     why, fix = (text if isinstance(text := error.get(key), str) else None for key in ("why", "fix"))

@@ -1,7 +1,7 @@
 """What each strategy can do: one table, from which refusals and the documentation are made (torch-free).
 
-A cell says supported only when a test proves it. The `gloo` column of the proof is what the project's own tests show on
-a CPU; nothing here was ever shown on NCCL.
+A cell says supported when a test proves it on CPUs over gloo. Training on GPUs is the same code, and the point of it;
+that it was never run there is said in its cell.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ TABLE: Final[dict[str, dict[str, Cell]]] = {
         "muon": _yes("each update is gathered, orthogonalised and cut again; equal to DDP"),
         "ema": _yes("the average is sliced like the weights; equal to DDP"),
         "samples": _yes("all ranks generate together"),
-        "elastic": _yes("a checkpoint holds whole tensors: any number of ranks, and DDP, go on from it"),
+        "elastic": _yes("slices are joined when they are read: one process and replicas go on from them"),
         "async_save": _no("the state would change while it is written; a save takes a few seconds in minutes"),
     },
 }

@@ -31,4 +31,5 @@ def set_nccl_defaults() -> None:
 
 def effective_settings() -> dict[str, str]:
     """What a group on CUDA would use: the user's values, and the defaults where there are none."""
-    return {setting.name: read_environment(setting.name) or setting.value for setting in SETTINGS}
+    found = {setting.name: read_environment(setting.name) for setting in SETTINGS}
+    return {setting.name: setting.value if (own := found[setting.name]) is None else own for setting in SETTINGS}

@@ -267,7 +267,7 @@ SANITY_CHECKS: dict[str, CheckFacts] = {
     "sanity.ranks": CheckFacts(
         "several ranks train as one",
         "ranks that drift apart spoil a long run in silence",
-        "train on one process, as this version does",
+        "keep distributed.replica_check_every above 0: the training itself compares its replicas",
         "",
         "",
     ),

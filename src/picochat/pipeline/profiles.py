@@ -160,12 +160,6 @@ def load_profile(name: str) -> Profile:
 
 def require_available(profile: Profile, config: RunConfig) -> None:
     """Refuses, before any work, what this version cannot run. Raises `usage.unavailable`."""
-    if profile.ranks > 1:
-        refuse(
-            "usage.unavailable",
-            f"profile {profile.name} trains on {profile.ranks} ranks; this version trains on one process",
-            fix="use the profile tiny",
-        )
     if config.base.data_mode != "memory":
         refuse(
             "usage.unavailable",

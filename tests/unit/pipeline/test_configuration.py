@@ -65,8 +65,8 @@ def test_an_unknown_profile_is_refused_with_the_known_ones():
     [
         ("small", "profile small reads its data in mode 'packed'"),
         ("h100-100m", "profile h100-100m reads its data in mode 'packed'"),
-        ("h100-100m-ddp8", "profile h100-100m-ddp8 trains on 8 ranks"),
-        ("h200-1b-ddp8", "profile h200-1b-ddp8 trains on 8 ranks"),
+        ("h100-100m-ddp8", "profile h100-100m-ddp8 reads its data in mode 'packed'"),
+        ("h200-1b-ddp8", "profile h200-1b-ddp8 reads its data in mode 'sharded'"),
     ],
 )
 def test_what_this_version_cannot_run_is_refused_by_name(name, shown):

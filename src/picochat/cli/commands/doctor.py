@@ -29,7 +29,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json({"facts": facts, "advice": advice})
         return
-    print_table("", ["fact", "value"], [[key, str(value)] for key, value in facts.items()])
+    print_table("", ["fact", "value"], fact_rows(facts))
     print_table("", ["what is missing", "fix"], [[row["missing"], row["fix"]] for row in advice] or [["nothing", ""]])
 
 
@@ -53,6 +53,7 @@ def device_facts() -> dict[str, Any]:
     import torch
 
     from picochat.distributed.env import cxx_compiler
+    from picochat.distributed.nccl import effective_settings
     from picochat.distributed.probe import choose_precision
 
     precision, reason = choose_precision("auto", torch.device("cpu"))
@@ -62,7 +63,14 @@ def device_facts() -> dict[str, Any]:
         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "cpu_precision": f"{precision} ({reason})",
         "cxx_compiler": cxx_compiler(),
+        "nccl": effective_settings(),
     }
+
+
+def fact_rows(facts: dict[str, Any]) -> list[list[str]]:
+    """Facts as a table; the settings that ranks on GPUs would use stand in it only where there are GPUs."""
+    rows = [[key, str(value)] for key, value in facts.items() if key != "nccl"]
+    return rows + ([[name, value] for name, value in facts["nccl"].items()] if facts["cuda"] else [])
 
 
 def disk_facts() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.core.errors import refuse
+from picochat.distributed.ranks import Ranks
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.runner import load_run_record, run_benchmark
 
@@ -32,7 +34,7 @@ def evaluate() -> None:
 def skills(run: str | None, ddp: bool, quiet: bool, as_json: bool) -> None:
     """Answer the eval, fit and held-out rows of RUN again, then write the summary anew."""
     store, config = open_finished(run)
-    with as_ranks(store.root, config.distributed, ddp=ddp, uses=MEASURING) as ranks:
+    with measuring_ranks(store, config, ddp) as ranks:
         work_on(store, config, ("evaluate", "summary"), quiet=quiet, ranks=ranks)
     if not ranks.is_main:
         return
@@ -72,7 +74,7 @@ def benchmark(
     """Score RUN on a published benchmark from local files and add the result to its evidence."""
     store, config = open_finished(run)
     values = {"name": name, "data": str(folder.absolute()), "limit": limit}
-    with as_ranks(store.root, config.distributed, ddp=ddp, uses=MEASURING) as ranks:
+    with measuring_ranks(store, config, ddp) as ranks:
         work_on(store, config, ("benchmark",), quiet=quiet, extra=run_benchmark(values, config.machine), ranks=ranks)
     if not ranks.is_main:
         return
@@ -81,6 +83,11 @@ def benchmark(
         print_json(report)
     elif not quiet:
         show_benchmark(store, report)
+
+
+def measuring_ranks(store: RunStore, config: RunConfig, ddp: bool) -> AbstractContextManager[Ranks]:
+    """The ranks that measure, however the run was trained: every rank reads whole weights, and nothing is sliced."""
+    return as_ranks(store.root, config.distributed.model_copy(update={"strategy": "ddp"}), ddp=ddp, uses=MEASURING)
 
 
 def open_finished(run: str | None) -> tuple[RunStore, RunConfig]:
