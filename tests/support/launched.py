@@ -161,7 +161,7 @@ def run_module(folder: Path, module: str, cases: list, timeout_s: float = 280.0)
     done = subprocess.run(
         [sys.executable, *launcher, str(folder / "cases.json"), str(folder / "result.json")],
         cwd=ROOT,
-        env=environment() | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        env=environment() | {"PYTHONPATH": f"{environment()['PYTHONPATH']}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         timeout=timeout_s,

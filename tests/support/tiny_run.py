@@ -90,7 +90,8 @@ def set_flags(settings: dict[str, Any]) -> list[str]:
 def environment(failpoint: str = "", **more: str) -> dict[str, str]:
     """What a child process sees: one thread, this source tree, perhaps an armed failpoint."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PICOCHAT_RUNS", "PICOCHAT_FAILPOINT")}
-    chosen = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    chosen = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     return kept | chosen | ({"PICOCHAT_FAILPOINT": failpoint} if failpoint else {}) | more
 
 
