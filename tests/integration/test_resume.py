@@ -119,8 +119,8 @@ def test_the_chosen_weights_are_the_best_ones(pack: Path, tmp_path: Path, monkey
     """keep=best while every held-out loss is worse than the one before: what ships is the first validated step."""
     penalty = itertools.count()
 
-    def score_worse_each_time(*arguments):
-        found = score_validation(*arguments)
+    def score_worse_each_time(*arguments, **options):
+        found = score_validation(*arguments, **options)
         return replace(found, loss=found.loss + next(penalty))
 
     monkeypatch.setattr(session, "score_validation", score_worse_each_time)
