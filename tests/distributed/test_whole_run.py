@@ -73,6 +73,8 @@ def test_the_gate_judges_and_verify_passes(together: RunStore):
     assert picochat("verify", together.root).returncode == 0
     report = together.read(layout.report_path(layout.BASE))
     assert (report["machine"]["ranks"], report["machine"]["strategy"]) == (2, "ddp")
+    page = together.path(f"{layout.BASE}/{layout.REPORT_MD}").read_text()
+    assert "Device cpu, 1 threads a rank, 2 ranks (ddp)." in page
     assert not any(path.name.startswith(".tmp-") for path in together.root.rglob("*"))
 
 

@@ -145,7 +145,11 @@ def _machine(body: dict[str, Any]) -> list[str]:
     optim, machine = body["recipe"]["optim"], body["machine"]
     return [
         f"Optimizer {optim['optimizer']}, peak rate {optim['lr']:.3g}.",
-        f"Device {machine['device']}, {machine['threads']} threads.",
+        f"Device {machine['device']}, {machine['threads']} threads{_ranks(machine)}.",
         f"Precision {machine['precision']}: {machine['precision_reason']}.",
         f"Blocks {'compiled' if machine['compile'] == 'block' else 'eager'}: {machine['compile_reason']}.",
     ]
+
+
+def _ranks(machine: dict[str, Any]) -> str:
+    return f" a rank, {machine['ranks']} ranks ({machine['strategy']})" if machine["ranks"] > 1 else ""
