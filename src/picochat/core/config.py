@@ -36,7 +36,7 @@ class Config(BaseModel):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def digest(self) -> str:
         return digest_of(self.as_dict())
@@ -56,12 +56,13 @@ def _submodel(annotation: Any) -> type[BaseModel] | None:
 
 def check_keys(cls: type[BaseModel], values: dict[str, Any], what: str, prefix: str = "") -> None:
     """Refuses unknown keys at any depth, naming the nearest spelling."""
+    fields = {field.alias or name: field for name, field in cls.model_fields.items()}
     for key, value in values.items():
-        if key not in cls.model_fields:
-            near = difflib.get_close_matches(key, list(cls.model_fields), n=1, cutoff=0.5)
-            hint = f"; did you mean {prefix + near[0]!r}?" if near else f"; known keys: {', '.join(cls.model_fields)}"
+        if key not in fields:
+            near = difflib.get_close_matches(key, list(fields), n=1, cutoff=0.5)
+            hint = f"; did you mean {prefix + near[0]!r}?" if near else f"; known keys: {', '.join(fields)}"
             refuse("config.key", f"{what}: unknown key {prefix + key!r}{hint}")
-        inner = _submodel(cls.model_fields[key].annotation)
+        inner = _submodel(fields[key].annotation)
         for item in value if isinstance(value, list) else [value]:
             if inner is not None and isinstance(item, dict):
                 check_keys(inner, item, what, f"{prefix}{key}.")

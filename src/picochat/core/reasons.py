@@ -180,6 +180,16 @@ REASONS: dict[str, Reason] = {
     "data.too_small": Reason(
         4, "training needs at least one full row of tokens", "add documents, or lower loop.seq_len"
     ),
+    "data.boundaries": Reason(
+        4,
+        "without marks a model learns that unrelated documents continue each other",
+        "write the shards with shards.boundary_tokens = true, in a new run",
+    ),
+    "data.granularity": Reason(
+        4,
+        "one row is one document: rows that are neither kept nor counted as dropped were bundled or lost",
+        "import the source again: picochat data import SOURCE --out-dir DIR",
+    ),
     "data.no_train": Reason(
         4, "a model needs documents on the train side", "lower split.val_fraction in the pack, or add documents"
     ),
@@ -208,6 +218,22 @@ REASONS: dict[str, Reason] = {
         "the disk did not take or give the bytes; a save that is not on disk is not a save",
         "check the disk and the permissions, then run again with --resume",
     ),
+    "disk.array": Reason(
+        4,
+        "working state that was cut short would be read as zeros",
+        "it is made again from the start: run the same command again",
+    ),
+    # --- duplicates: the search for near duplicates
+    "duplicates.engine": Reason(
+        2,
+        "two engines, or two versions of one, find slightly different pairs, so none takes the place of another in silence",
+        "pip install 'picochat[data]', or take the package's own engine: --set data.duplicates.engine=numpy",
+    ),
+    "duplicates.table": Reason(
+        4,
+        "sketches made in two ways, or cut short, would hide pairs without a word",
+        "the sketches are working state: remove their folder and run the same command again",
+    ),
     # --- eval
     "eval.incomplete": Reason(
         4,
@@ -235,6 +261,45 @@ REASONS: dict[str, Reason] = {
     # --- gate
     "gate.profile": Reason(
         2, "thresholds are fixed by a named and versioned profile", "use research, first_release or skill_release"
+    ),
+    # --- hub: datasets that are fetched
+    "hub.access": Reason(
+        2,
+        "the hub does not tell a dataset that is missing from one that is hidden",
+        "check the name; for a private or gated dataset accept its terms and set HF_TOKEN to a token that may read it",
+    ),
+    "hub.answer": Reason(
+        5, "an answer that cannot be read is not guessed at", "run the same command again later, or check the endpoint"
+    ),
+    "hub.revision": Reason(
+        2,
+        "an import holds the commit that was asked for and no other",
+        "give a branch, tag or commit that is there with --revision",
+    ),
+    "hub.unreachable": Reason(
+        5, "finished parts are kept, so nothing is fetched twice", "run the same command again: it goes on"
+    ),
+    # --- import: sources frozen into a folder
+    "import.digest": Reason(
+        4,
+        "bytes that are not those the hub lists are another text",
+        "run the same command again; if it happens again, a proxy or mirror changes what it hands on",
+    ),
+    "import.folder": Reason(2, "an import never mixes with other files", "choose another --out-dir"),
+    "import.moved": Reason(
+        4,
+        "parts of two commits would be a dataset that never existed",
+        "go on with --revision and the stored commit, or start anew in another --out-dir",
+    ),
+    "import.no_files": Reason(
+        4,
+        "which files belong to a split is read from the card or from their names, never guessed",
+        "choose the files with the key files, a list of globs, in place of --split",
+    ),
+    "import.settings": Reason(
+        2,
+        "one import folder holds one source, read in one way",
+        "give the same settings, or choose another --out-dir",
     ),
     # --- json
     "json.invalid": Reason(
@@ -344,11 +409,48 @@ REASONS: dict[str, Reason] = {
         "spelling and choice take their words from the documents, and three sides must share none",
         "give more documents to the skills generator",
     ),
+    # --- shards: tokens on disk
+    "shards.guessed": Reason(
+        4,
+        "in shards the place of every document is recorded, and a guess is no record",
+        "build the corpus with picochat data build --pack, or train from memory: --set base.data_mode=memory",
+    ),
+    "shards.layout": Reason(
+        4, "a shard of another size than its manifest says was cut or replaced", "write the shards again, in a new run"
+    ),
+    "shards.read_back": Reason(
+        4,
+        "tokens that do not spell the corpus would train another model than the one that is reported",
+        "run the same command again with --resume; report it when it happens again",
+    ),
     # --- source: what a dataset pack names
+    "source.changed": Reason(
+        4,
+        "a source that changes while it is read gives a corpus that nobody can make again",
+        "run the same command again when nothing writes to the source any more",
+    ),
+    "source.not_imported": Reason(
+        4, "a build never waits for a network", "picochat data import PACK fetches what the pack names"
+    ),
+    "source.vanished": Reason(
+        4,
+        "a document that was there when the work began cannot be left out in silence",
+        "bring the file back, or run the same command again: the source is then what is there now",
+    ),
     "source.column": Reason(
         4,
         "the column that holds the text is named, never guessed",
         'set text = "COLUMN" in the pack\'s source to one of the columns shown',
+    ),
+    "source.column_type": Reason(
+        4,
+        "only a column of text holds documents; a list or a number would have to be made into text by a rule nobody gave",
+        "name a column of text",
+    ),
+    "source.corrupt": Reason(
+        4,
+        "packed data with a wrong byte gives other text, or none, from there on",
+        "restore the file, or fetch it again",
     ),
     "source.dropped": Reason(
         4,
@@ -360,10 +462,18 @@ REASONS: dict[str, Reason] = {
         "nothing can be learned from a source without documents",
         "check the source's path, include and format; the reasons are counted above",
     ),
+    "source.layout": Reason(
+        4, "a file that is not what its name says is never read by a guess", "rename the file, or replace it"
+    ),
     "source.loop": Reason(
         4,
         "a folder that contains itself has no end",
         "remove the symbolic link, or exclude it from the source's folder",
+    ),
+    "source.truncated": Reason(
+        4,
+        "a file that was cut looks like a shorter one, and the rest would be missing in silence",
+        "copy the file again",
     ),
     # --- training
     "training.ledger": Reason(
@@ -377,6 +487,15 @@ REASONS: dict[str, Reason] = {
         "lower the learning rate, or look at the documents named in the guard_skipped events",
     ),
     # --- usage
+    "usage.extra": Reason(
+        2, "packages that only some sources need are not installed with the rest", "pip install 'picochat[data]'"
+    ),
     "usage.path": Reason(2, "the path does not exist or is not of the kind needed", "check the path"),
     "usage.unavailable": Reason(2, "this part is not available in this version", "choose one of the supported values"),
+    # --- workers: processes that share a stage's work
+    "workers.lost": Reason(
+        5,
+        "a worker that is killed, often for its memory, takes its piece of work with it",
+        "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
+    ),
 }
