@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from picochat.core.config import Config
-from picochat.core.redact import secret_shapes
+from picochat.core.redact import mask_secrets, secret_shapes
 
 GRAM_WORDS = 10
+EMAIL_MASK = "[email]"
+# It begins where a run of such characters begins, so a long run without an at sign is looked at once.
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9-])"
+)
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_ASCII_SPACE = bytes(byte for byte in range(128) if chr(byte).isspace())
+_ASCII_OTHER = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -33,8 +42,10 @@ class CleaningConfig(Config):
     min_alnum_frac: float | None = Field(default=0.50, ge=0, le=1)
     """Fewest letters, marks and digits, of any script, among the visible characters."""
     max_line_chars: int | None = Field(default=1_000_000, ge=1)
-    secrets: Literal["count", "drop"] = "count"
-    """Documents with key-like secrets are counted and flagged, or dropped."""
+    secrets: Literal["count", "mask", "drop"] = "count"
+    """Documents with key-like secrets are flagged and counted; masked, the secret is replaced; or they are dropped."""
+    emails: Literal["count", "mask", "drop"] = "count"
+    """The same for e-mail addresses."""
 
 
 class Cleaned(NamedTuple):
@@ -43,6 +54,7 @@ class Cleaned(NamedTuple):
     text: str
     reason: str | None
     has_secret: bool = False
+    has_email: bool = False
 
 
 def normal_form(text: str) -> str:
@@ -59,10 +71,20 @@ def clean(text: str, config: CleaningConfig) -> Cleaned:
     reason = _rejection(normal, config)
     if reason is not None:
         return Cleaned("", reason)
-    has_secret = secret_shapes(normal) > 0
-    if has_secret and config.secrets == "drop":
-        return Cleaned("", "secret")
-    return Cleaned(normal, None, has_secret)
+    return _personal(normal, config)
+
+
+def _personal(text: str, config: CleaningConfig) -> Cleaned:
+    """Flags what may be a secret or an address; replaces or refuses it where that is asked for."""
+    has_secret, has_email = secret_shapes(text) > 0, "@" in text and _EMAIL.search(text) is not None
+    for name, found, wish in (("secret", has_secret, config.secrets), ("email", has_email, config.emails)):
+        if found and wish == "drop":
+            return Cleaned("", name)
+    if has_secret and config.secrets == "mask":
+        text = mask_secrets(text)
+    if has_email and config.emails == "mask":
+        text = _EMAIL.sub(EMAIL_MASK, text)
+    return Cleaned(text, None, has_secret, has_email)
 
 
 def _rejection(text: str, config: CleaningConfig) -> str | None:
@@ -92,13 +114,18 @@ def alnum_frac(text: str, enough: float = 1.0) -> float:
 
     Marks carry the vowels of many scripts; they are counted only when letters and digits alone are not `enough`.
     """
-    visible = "".join(text.split())
-    if not visible:
+    if text.isascii():  # bytes are deleted many times faster than characters are asked
+        data = text.encode("ascii")
+        visible, count = len(data.translate(None, _ASCII_SPACE)), len(data.translate(None, _ASCII_OTHER))
+        return count / visible if visible else 0.0
+    shown = "".join(text.split())
+    if not shown:
         return 0.0
-    count = sum(map(str.isalnum, visible))
-    if count / len(visible) < enough:
-        count += sum(unicodedata.category(char).startswith("M") for char in visible)
-    return count / len(visible)
+    foreign = "".join(_FOREIGN.findall(shown))
+    count = len(shown.encode("ascii", "ignore").translate(None, _ASCII_OTHER)) + sum(map(str.isalnum, foreign))
+    if count / len(shown) < enough:
+        count += sum(unicodedata.category(char).startswith("M") for char in foreign)
+    return count / len(shown)
 
 
 def repeated_lines_frac(lines: list[str]) -> float:
@@ -114,12 +141,11 @@ def repeated_grams_frac(text: str) -> float:
     n_grams = len(words) - GRAM_WORDS + 1
     if n_grams < 2:
         return 0.0
-    numbers: dict[str, int] = {}
-    ids = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), dtype=np.uint64, count=len(words))
-    grams = _gram_hashes(ids, n_grams)
-    _, first = np.unique(grams, return_index=True)
-    if len(first) == n_grams:
+    grams = _gram_hashes(words, n_grams)
+    ordered = np.sort(grams)
+    if np.all(ordered[1:] != ordered[:-1]):
         return 0.0
+    _, first = np.unique(grams, return_index=True)
     repeated = np.ones(n_grams, dtype=np.int64)
     repeated[first] = 0
     edges = np.zeros(len(words) + 1, dtype=np.int64)
@@ -128,14 +154,26 @@ def repeated_grams_frac(text: str) -> float:
     return float(np.count_nonzero(np.cumsum(edges[:-1])) / len(words))
 
 
-def _gram_hashes(ids: np.ndarray, n_grams: int) -> np.ndarray:
-    """A 64-bit polynomial hash of every window of 10 word numbers, wrapping modulo 2**64."""
-    mixed = (ids + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    hashes = np.zeros(n_grams, dtype=np.uint64)
-    for shift in range(GRAM_WORDS):
-        hashes = hashes * np.uint64(0xD6E8FEB86659FD93) + mixed[shift : shift + n_grams]
-    return hashes
+def _gram_hashes(words: list[str], n_grams: int) -> np.ndarray:
+    """A 64-bit polynomial hash of every window of 10 words, wrapping modulo 2**64, as a difference of prefix sums.
+
+    A word is known by Python's own hash, which differs from process to process: only equality is ever asked.
+    """
+    ids = np.fromiter(map(hash, words), dtype=np.int64, count=len(words)).view(np.uint64)
+    mixed = (ids ^ (ids >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+    powers, inverses = _powers(1 << max(10, len(words).bit_length()))
+    sums = np.cumsum(np.append(np.uint64(0), mixed * powers[: len(words)]))
+    return (sums[GRAM_WORDS:] - sums[:-GRAM_WORDS]) * inverses[:n_grams]
+
+
+@lru_cache(maxsize=4)
+def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Powers of an odd number and of its inverse modulo 2**64."""
+    root = 0xD6E8FEB86659FD93
+    bases = (root, pow(root, -1, 1 << 64))
+    one = np.array([1], np.uint64)
+    first, second = (np.cumprod(np.append(one, np.full(size - 1, base, np.uint64))) for base in bases)
+    return first, second
 
 
 def _has_surrogate(text: str) -> bool:

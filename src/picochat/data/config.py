@@ -6,6 +6,7 @@ from pydantic import Field
 
 from picochat.core.config import Config
 from picochat.data.cleaning import CleaningConfig
+from picochat.data.duplicates.config import DuplicatesConfig
 from picochat.data.skills.config import SkillsConfig
 
 
@@ -19,6 +20,7 @@ class DatasetConfig(Config):
     max_dropped: float = Field(default=0.5, ge=0, le=1)
     """The largest share of its documents that a source may lose."""
     cleaning: CleaningConfig = CleaningConfig()
+    duplicates: DuplicatesConfig = DuplicatesConfig()
     generate_skills: bool = True
     """Whether chat and eval rows are generated; the pack's own files are used in either case."""
     skills: SkillsConfig = SkillsConfig()

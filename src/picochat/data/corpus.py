@@ -6,7 +6,9 @@ Readers use offsets, never a separator: a document may contain anything, its new
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mmap
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,6 @@ import numpy as np
 
 from picochat.core.errors import refuse
 from picochat.core.fs import HashingWriter, atomic_writer
-from picochat.core.hashing import sha256_bytes
 from picochat.data.split import SIDES, Side
 
 DOCUMENT = np.dtype(
@@ -30,7 +31,11 @@ DOCUMENT = np.dtype(
         ("cluster", "<u8"),
     ]
 )
+_RECORD = struct.Struct("<QQ32sIBB2xQ")
+assert _RECORD.size == DOCUMENT.itemsize
 FLAG_SECRET = 1
+FLAG_EMAIL = 2
+BLOCK_DOCUMENTS = 1 << 18
 
 
 class Document(NamedTuple):
@@ -49,23 +54,22 @@ class CorpusWriter:
     def __init__(self, text: HashingWriter, records: HashingWriter) -> None:
         self._text = text
         self._records = records
+        self._offset = 0
         self.n_documents = 0
 
     def add(self, document: Document) -> int:
         """Writes the text and one newline, and returns the text's length in bytes."""
         data = document.text.encode()
-        record = np.zeros((), dtype=DOCUMENT)
-        record["offset"] = self._text.bytes
-        record["length"] = len(data)
-        record["sha256"] = np.void(bytes.fromhex(sha256_bytes(data)))
-        record["source"] = document.source
-        record["split"] = document.split
-        record["flags"] = document.flags
-        record["cluster"] = document.cluster
-        self._text.write(data + b"\n")
-        self._records.write(record.tobytes())
-        self.n_documents += 1
+        digest = hashlib.sha256(data).digest()
+        self.add_bytes(data, digest, document.source, document.split, document.cluster, document.flags)
         return len(data)
+
+    def add_bytes(self, data: bytes, digest: bytes, source: int, split: int, cluster: int, flags: int) -> None:
+        """Writes a document whose UTF-8 bytes and their sha256 are known."""
+        self._text.write(data + b"\n")
+        self._records.write(_RECORD.pack(self._offset, len(data), digest, source, split, flags, cluster))
+        self._offset += len(data) + 1
+        self.n_documents += 1
 
 
 @contextlib.contextmanager
@@ -85,18 +89,25 @@ class CorpusReader:
         size = records_path.stat().st_size
         if size % DOCUMENT.itemsize:
             refuse("corpus.layout", f"{records_path} has {size:,} bytes, not a multiple of {DOCUMENT.itemsize}")
-        self.documents: np.ndarray = np.fromfile(records_path, dtype=DOCUMENT)
+        # A map: what is not asked for stays on disk, whatever the number of documents.
+        self.documents: np.ndarray = (
+            np.memmap(records_path, DOCUMENT, "r").view(np.ndarray) if size else np.empty(0, DOCUMENT)
+        )
         self._data = _open_map(text_path)
         self._require_layout(text_path)
 
     def _require_layout(self, text_path: Path) -> None:
         """The records must tile the text file: each document, one newline, nothing before, between or after."""
-        ends = np.cumsum(self.documents["length"] + np.uint64(1), dtype=np.uint64)
-        expected = int(ends[-1]) if len(ends) else 0
-        if expected != len(self._data):
-            refuse("corpus.layout", f"{text_path} has {len(self._data):,} bytes, its records describe {expected:,}")
-        if not np.array_equal(self.documents["offset"][1:], ends[:-1]) or np.any(self.documents["offset"][:1]):
-            refuse("corpus.layout", f"the records of {text_path} do not follow one another")
+        end = 0
+        for first in range(0, len(self.documents), BLOCK_DOCUMENTS):
+            block = self.documents[first : first + BLOCK_DOCUMENTS]
+            ends = np.cumsum(block["length"] + np.uint64(1), dtype=np.uint64) + np.uint64(end)
+            offsets = np.append(np.uint64(end), ends[:-1])
+            if not np.array_equal(block["offset"], offsets):
+                refuse("corpus.layout", f"the records of {text_path} do not follow one another")
+            end = int(ends[-1])
+        if end != len(self._data):
+            refuse("corpus.layout", f"{text_path} has {len(self._data):,} bytes, its records describe {end:,}")
 
     def __len__(self) -> int:
         return len(self.documents)

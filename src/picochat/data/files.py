@@ -15,8 +15,9 @@ DEFAULT_INCLUDE = {
     "auto": ("**/*",),
     "text": ("**/*.txt",),
     "markdown": ("**/*.md", "**/*.markdown"),
-    "jsonl": ("**/*.jsonl",),
-    "csv": ("**/*.csv",),
+    "jsonl": ("**/*.jsonl", "**/*.jsonl.gz", "**/*.jsonl.zst"),
+    "csv": ("**/*.csv", "**/*.csv.gz", "**/*.csv.zst"),
+    "parquet": ("**/*.parquet",),
     "guessed": ("**/*.txt",),
 }
 

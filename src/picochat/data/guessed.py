@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from picochat.core.errors import refuse
-from picochat.data.duplicates import comparison_form
+from picochat.data.duplicates.forms import comparison_form
 from picochat.data.split import VAL, Side, document_key, split_of
 
 VAL_FRACTION = 0.02

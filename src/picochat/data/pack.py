@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from picochat.core.config import Config, read_toml
 from picochat.core.errors import refuse
 from picochat.core.jsonio import read_json
 from picochat.data import builtin
+from picochat.data.imports.config import CLIMBMIX, HUB_PREFIX, ImportConfig, RowFilter
+from picochat.data.imports.reader import is_import
+from picochat.data.row_files import ROW_KINDS, kind_of
 from picochat.data.skills.config import Identity
 
 SCHEMA = "pack/1"
 BUILTIN = "builtin"
-SourceFormat = Literal["auto", "text", "markdown", "jsonl", "csv", "guessed"]
-_LATER_PARTS = ("preferences", "canaries", "contamination")
-_LATER_FORMATS = ("parquet", "hf", "climbmix")
+SourceFormat = Literal["auto", "text", "markdown", "jsonl", "csv", "parquet", "guessed"]
+IMPORTS = "imports"
+"""The folder beside a pack file in which its imported sources lie, each under its id."""
+_LATER_PARTS = ("preferences", "canaries")
 
 
 class Split(Config):
@@ -33,10 +37,24 @@ class Split(Config):
 
 
 class Source(Config):
-    """One origin of documents. In a text or Markdown source a file is a document, in JSONL and CSV a row."""
+    """One origin of documents. In a text or Markdown source a file is a document, in a source of rows a row."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    path: str = Field(min_length=1)
+    path: str = ""
+    """A file or folder; a folder that `picochat data import` made is read as what it is."""
+    import_: Literal["hf", "climbmix"] | None = Field(default=None, alias="import")
+    """In place of a path: rows of the hub, which `picochat data import PACK` fetches first."""
+    dataset: str | None = None
+    """ORG/NAME of a dataset of the hub."""
+    config_name: str | None = None
+    split: str | None = None
+    files: list[str] = []
+    """Globs of the dataset's files, in place of a split."""
+    filters: list[RowFilter] = []
+    """Rows of an import that fail one are dropped and counted."""
+    max_rows: int | None = Field(default=None, ge=1)
+    shards: str | None = None
+    """Shards of ClimbMix: 7, or 0-9."""
     include: list[str] = []
     """Globs below a folder; empty takes the files of the format. Hidden files and folders are never read."""
     exclude: list[str] = []
@@ -47,6 +65,44 @@ class Source(Config):
     revision: str = "unknown"
     licence: str = "unknown"
     weight: float = Field(default=1.0, gt=0)
+    """Passes over the source in one epoch: 2 writes each document twice, 0.25 a quarter of them, chosen by hash."""
+    token_budget: int | None = Field(default=None, gt=0)
+    """In place of a weight: tokens that the source gives an epoch, in whole documents."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Source:
+        if bool(self.path) == bool(self.import_):
+            raise ValueError(f"source {self.id!r} needs either path or import")
+        if self.token_budget is not None and self.weight != 1.0:
+            raise ValueError(f"source {self.id!r} has a weight and a token_budget; give one of them")
+        own = ("dataset", "config_name", "split", "files", "filters", "max_rows", "shards")
+        if not self.import_ and (wrong := [key for key in own if getattr(self, key)]):
+            raise ValueError(f"source {self.id!r}: {wrong[0]} is a key of an import, and this source has a path")
+        if self.import_:
+            self.import_config()
+        elif self.format in ("jsonl", "csv", "parquet") and self.text is None:
+            raise ValueError(f'source {self.id!r} has rows; text = "COLUMN" must name the column of the text')
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it comes from, in words."""
+        return self.path or f"{self.import_}:{self.dataset or self.shards}"
+
+    def import_config(self) -> ImportConfig:
+        """The import that the source asks for. Raises ValueError."""
+        return ImportConfig(
+            source=HUB_PREFIX + (self.dataset or "") if self.import_ == "hf" else CLIMBMIX,
+            text=self.text,
+            split=self.split,
+            revision=None if self.revision == "unknown" else self.revision,
+            licence=None if self.licence == "unknown" else self.licence,
+            max_rows=self.max_rows,
+            shards=self.shards,
+            config_name=self.config_name,
+            files=self.files,
+            filters=self.filters,
+        )
 
 
 class ChatFile(Config):
@@ -75,6 +131,8 @@ class Pack(Config):
     eval: list[ChatFile] = []
     benchmarks: list[Benchmark] = []
     identity: Identity = Identity()
+    contamination: Literal["report", "drop"] = "report"
+    """Documents that hold rows of an eval or a benchmark are reported, or dropped from the train side."""
 
     @field_validator("sources")
     @classmethod
@@ -96,6 +154,19 @@ class LoadedPack:
     def resolve(self, path: str) -> Path:
         return self.root / path
 
+    def source_path(self, source: Source) -> Path:
+        """Where a source lies. Raises `source.not_imported` when it has not been fetched yet."""
+        if not source.import_:
+            return self.resolve(source.path)
+        folder = self.root / IMPORTS / source.id
+        if not is_import(folder):
+            refuse(
+                "source.not_imported",
+                f"source {source.id!r} comes from {source.place}, and there is no import in {folder}",
+                fix=f"picochat data import {self.file}",
+            )
+        return folder
+
 
 def load_pack(path: str | Path) -> LoadedPack:
     """Reads `builtin`, a pack file (.toml, .json), a bare folder or a bare text file.
@@ -113,7 +184,7 @@ def load_pack(path: str | Path) -> LoadedPack:
     if path.suffix.lower() in (".toml", ".json"):
         values = read_toml(path) if path.suffix.lower() == ".toml" else read_json(path)
         return LoadedPack(parse_pack(values, str(path)), path.parent, path)
-    rows = path.suffix.lower() in (".jsonl", ".csv")
+    rows = kind_of(path.name) in ROW_KINDS
     source = Source(id=_source_id(path), path=path.name, format="auto" if rows else "guessed")
     return LoadedPack(_bare_pack(path, source), path.parent)
 
@@ -128,19 +199,7 @@ def parse_pack(values: Any, what: str) -> Pack:
             fix=f'begin the pack with schema = "{SCHEMA}"',
         )
     _refuse_later(values, what)
-    pack = Pack.from_dict({key: value for key, value in values.items() if key != "schema"}, what)
-    for source in pack.sources:
-        if source.weight != 1.0:
-            refuse(
-                "usage.unavailable",
-                f"{what}: source {source.id!r} has weight {source.weight:g}; this version reads every source once",
-            )
-        if source.format in ("jsonl", "csv") and source.text is None:
-            refuse(
-                "config.value",
-                f'{what}: source {source.id!r} has rows; text = "COLUMN" must name the column of the text',
-            )
-    return pack
+    return Pack.from_dict({key: value for key, value in values.items() if key != "schema"}, what)
 
 
 def builtin_pack() -> Pack:
@@ -175,13 +234,4 @@ def _refuse_later(values: dict[str, Any], what: str) -> None:
         if key in values:
             refuse(
                 "usage.unavailable", f"{what}: {key!r} is not read by this version", fix=f"remove {key} from the pack"
-            )
-    sources = values.get("sources")
-    for source in sources if isinstance(sources, list) else []:
-        kind = source.get("import") or source.get("format") if isinstance(source, dict) else None
-        if kind in _LATER_FORMATS or (isinstance(source, dict) and "import" in source):
-            refuse(
-                "usage.unavailable",
-                f"{what}: source {source.get('id')!r} is of kind {kind!r}, which this version does not read",
-                fix="give the text as a folder, JSONL or CSV",
             )

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from picochat.core.errors import PicochatError
+from picochat.data.imports.manifest import MANIFEST
 from picochat.data.pack import builtin_pack, load_pack, parse_pack
 
 FULL = """
@@ -79,9 +80,17 @@ def test_defaults_are_honest():
         (pack_of(sources=[{**SOURCE, "id": "../x"}]), "config.value", "id"),
         (pack_of(split={"val_fraction": 0.9}), "config.value", "val_fraction"),
         (pack_of(sources=[{**SOURCE, "format": "jsonl"}]), "config.value", "COLUMN"),
-        (pack_of(sources=[{"id": "w", "import": "hf", "dataset": "o/n"}]), "usage.unavailable", "'hf'"),
-        (pack_of(sources=[{**SOURCE, "format": "parquet"}]), "usage.unavailable", "parquet"),
-        (pack_of(sources=[{**SOURCE, "weight": 2.0}]), "usage.unavailable", "weight 2"),
+        (pack_of(sources=[{"id": "w", "import": "hf", "dataset": "o/n"}]), "config.value", "COLUMN"),
+        (pack_of(sources=[{"id": "w", "import": "hf", "text": "t"}]), "config.value", "hf:ORG/NAME"),
+        (pack_of(sources=[{"id": "w", "import": "climbmix"}]), "config.value", "--shards"),
+        (pack_of(sources=[{**SOURCE, "import": "climbmix", "shards": "0"}]), "config.value", "path or import"),
+        (pack_of(sources=[{"id": "w"}]), "config.value", "path or import"),
+        (pack_of(sources=[{**SOURCE, "max_rows": 5}]), "config.value", "max_rows is a key of an import"),
+        (pack_of(sources=[{**SOURCE, "imports": "hf"}]), "config.key", "'sources.import'"),
+        (pack_of(sources=[{**SOURCE, "format": "parquet"}]), "config.value", "COLUMN"),
+        (pack_of(sources=[{**SOURCE, "weight": 0.0}]), "config.value", "weight"),
+        (pack_of(sources=[{**SOURCE, "weight": 2.0, "token_budget": 5}]), "config.value", "give one of them"),
+        (pack_of(contamination="ignore"), "config.value", "contamination"),
         (pack_of(preferences=[{"path": "x"}]), "usage.unavailable", "preferences"),
         (pack_of(canaries={"copies": [1]}), "usage.unavailable", "canaries"),
     ],
@@ -124,3 +133,20 @@ def test_the_built_in_pack_names_its_licence():
     assert load_pack("builtin").pack == pack
     assert {source.licence for source in pack.sources} == {"PSF-2.0"}
     assert pack.split.val_fraction == 0.05
+
+
+def test_an_imported_source_lies_beside_its_pack_once_it_was_fetched(tmp_path):
+    source = {"id": "web", "import": "hf", "dataset": "o/n", "split": "train", "text": "t", "max_rows": 7}
+    (tmp_path / "p.json").write_text(json.dumps(pack_of(sources=[source])))
+    loaded = load_pack(tmp_path / "p.json")
+    (found,) = loaded.pack.sources
+    config = found.import_config()
+    assert (config.dataset, config.split, config.text, config.max_rows) == ("o/n", "train", "t", 7)
+    assert loaded.pack.as_dict()["sources"][0]["import"] == "hf"
+    with pytest.raises(PicochatError) as caught:
+        loaded.source_path(found)
+    assert (caught.value.code, caught.value.exit_code) == ("source.not_imported", 4)
+    assert caught.value.fix == f"picochat data import {tmp_path / 'p.json'}"
+    (tmp_path / "imports" / "web").mkdir(parents=True)
+    (tmp_path / "imports" / "web" / MANIFEST).write_text("{}")
+    assert loaded.source_path(found) == tmp_path / "imports" / "web"

@@ -1,14 +1,18 @@
+import gzip
 import json
-from pathlib import Path
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from picochat.core.errors import PicochatError
+from picochat.data import pieces, sources, text_files
 from picochat.data.pack import LoadedPack, Pack, Source, load_pack
+from picochat.data.pieces import iter_pieces
 from picochat.data.row_files import iter_csv, iter_jsonl_rows, looks_like_jsonl
-from picochat.data.sources import decode_text, iter_documents, split_front_matter
+from picochat.data.sources import iter_documents, iter_piece
+from picochat.data.text_files import decode_text, split_front_matter
 
 
 def read(root, **source):
@@ -193,18 +197,97 @@ def test_a_missing_source_is_exit_2(tmp_path):
 
 def test_an_unreadable_file_is_dropped_with_the_reason(tmp_path, monkeypatch):
     fill(tmp_path, {"a.txt": "fine", "b.txt": "locked"})
-    original = Path.read_bytes
+    original = text_files.open_stream
 
-    def deny(self):
-        if self.name == "b.txt":
+    def deny(path):
+        if path.name == "b.txt":
             raise PermissionError(13, "Permission denied")
-        return original(self)
+        return original(path)
 
-    monkeypatch.setattr(Path, "read_bytes", deny)
+    monkeypatch.setattr(text_files, "open_stream", deny)
     assert read(tmp_path) == {"a.txt": "fine", "b.txt": "!unreadable: Permission denied"}
 
 
 def test_a_very_large_file_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("picochat.data.sources.MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(text_files, "MAX_FILE_BYTES", 10)
     fill(tmp_path, {"a.txt": "x" * 11, "b.txt": "x" * 10})
     assert read(tmp_path) == {"a.txt": "!file_too_large", "b.txt": "x" * 10}
+
+
+def test_a_block_that_is_too_long_is_dropped_and_the_rest_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 50)
+    long_line, long_block = "x" * 60, "\n".join(["twelve chars"] * 5)
+    fill(tmp_path, {"all.txt": f"first\n\n{long_line}\nand more\n\nsecond\n\n{long_block}\n\nthird\n"})
+    assert read(tmp_path, path="all.txt", format="guessed") == {
+        "all.txt:1": "first\n",
+        "all.txt:2": "!block_too_long",
+        "all.txt:3": "second\n",
+        "all.txt:4": "!block_too_long",
+        "all.txt:5": "third\n",
+    }
+
+
+def test_packed_files_of_text_are_read(tmp_path):
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"packed text"))
+    fill(tmp_path, {"b.txt": "plain text"})
+    assert read(tmp_path) == {"a.txt.gz": "packed text", "b.txt": "plain text"}
+
+
+@pytest.mark.parametrize("format", ["auto", "jsonl"])
+def test_large_row_files_are_shared_and_give_the_same_rows(tmp_path, monkeypatch, format):
+    rows = [json.dumps({"t": f"row {i} " + "x" * (i % 40)}) for i in range(300)]
+    fill(tmp_path, {"big.jsonl": "\n".join(rows), "small.jsonl": rows[0]})
+    whole = list(read(tmp_path, format=format, text="t").values())
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1000)
+    shared = read(tmp_path, format=format, text="t")
+    assert list(shared.values()) == whole and len(shared) == 301
+    assert "small.jsonl:1" in shared and "big.jsonl@0" in shared
+
+
+def plan(root, **source):
+    pack = Pack(name="p", sources=[Source(id="s", **{"path": ".", **source})])
+    return list(iter_pieces(LoadedPack(pack, root)))
+
+
+def test_small_files_share_a_piece_and_the_plan_is_always_the_same(tmp_path, monkeypatch):
+    fill(tmp_path, {f"f{i:03d}.txt": "x" * 100 for i in range(50)})
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 450)
+    found = plan(tmp_path)
+    assert [len(piece.files) for piece in found] == [5] * 10 and [piece.number for piece in found] == list(range(10))
+    assert sum(piece.bytes for piece in found) == 5000 and found == plan(tmp_path)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1 << 20)
+    monkeypatch.setattr(pieces, "MAX_PIECE_FILES", 20)
+    assert [len(piece.files) for piece in plan(tmp_path)] == [20, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda path: path.unlink(), "source.vanished"),
+        (lambda path: path.write_text("other words"), "source.changed"),
+        (lambda path: os.utime(path, (1, 1)), "source.changed"),
+    ],
+    ids=["gone", "other size", "other time"],
+)
+def test_a_file_that_is_another_one_when_it_is_read_is_named(tmp_path, change, code):
+    fill(tmp_path, {"a.txt": "first text", "b.txt": "second text"})
+    pack = Pack(name="p", sources=[Source(id="s", path=".")])
+    (piece,) = iter_pieces(LoadedPack(pack, tmp_path))
+    change(tmp_path / "b.txt")
+    documents = iter_piece(pack.sources[0], piece)
+    assert next(documents).text == "first text"
+    with pytest.raises(PicochatError) as caught:
+        list(documents)
+    assert (caught.value.code, caught.value.exit_code) == (code, 4) and "b.txt" in caught.value.detail
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(tmp_path):
+    fill(tmp_path, {"r.jsonl": '{"t": "one"}\n{"t": "two"}\n'})
+    pack = Pack(name="p", sources=[Source(id="s", path="r.jsonl", format="jsonl", text="t")])
+    (piece,) = iter_pieces(LoadedPack(pack, tmp_path))
+    documents = iter_piece(pack.sources[0], piece)
+    assert next(documents).text == "one"
+    (tmp_path / "r.jsonl").unlink()
+    with pytest.raises(PicochatError) as caught:
+        list(documents)
+    assert caught.value.code == "source.vanished"

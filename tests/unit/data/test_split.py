@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picochat.data.duplicates import ExactDuplicates, comparison_form
+from picochat.data.duplicates.forms import ExactDuplicates, comparison_form
 from picochat.data.split import TRAIN, VAL, chat_side, document_key, split_of
 
 TEXTS = st.lists(st.text(alphabet="abcAB \n", min_size=1, max_size=6), max_size=30)

@@ -1,12 +1,33 @@
+import unicodedata
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picochat.data.duplicates import ExactDuplicates, cluster_of, comparison_form
+from picochat.data.duplicates.forms import ExactDuplicates, cluster_of, comparison_form
 
 
 def test_comparison_form_folds_case_width_and_white_space():
     assert comparison_form("  \uff21bc\n\tSTRASSE \u00a0x ") == comparison_form("abc stra\u00dfe x")
     assert comparison_form("a b") != comparison_form("ab")
+
+
+def by_definition(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+@given(
+    st.one_of(st.text(), st.text(st.characters(max_codepoint=127)), st.text("aA\u00c9 \n\t\x0b\x1c\x1f\x00\x85\u2028"))
+)
+def test_the_form_is_nfkc_casefold_and_single_blanks(text):
+    """The quick way gives what the definition says."""
+    assert comparison_form(text) == by_definition(text)
+
+
+def test_every_character_between_words():
+    characters = [chr(code) for code in range(0x110000)]
+    assert [c for c in characters if c.isspace() and comparison_form(f"a{c}{c}b{c}") != "a b"] == []
+    everything = "".join(f"A{c}" for c in characters)
+    assert comparison_form(everything) == by_definition(everything)
 
 
 @given(st.lists(st.sampled_from(["a", "A", "b", " a ", "c\n", "c"])))
