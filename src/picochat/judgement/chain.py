@@ -20,6 +20,7 @@ _SFT_CHECKPOINT = layout.checkpoint_dir(layout.SFT) + "/"
 _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "corpus_manifest": ((), (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CHAT_TRAIN, layout.CHAT_EVAL)),
     "tokenizer_report": ((layout.CORPUS,), (layout.TOKENIZER,)),
+    "shards_manifest": ((layout.TOKENIZER, layout.CORPUS, layout.CORPUS_DOCUMENTS), (f"{layout.SHARDS}/",)),
     "base_report": ((layout.TOKENIZER, layout.CORPUS), (_BASE_CHECKPOINT, f"{layout.BASE}/{layout.LEDGER}")),
     "sft_report": (
         (layout.TOKENIZER, layout.CHAT_TRAIN, _BASE_CHECKPOINT),
@@ -27,8 +28,12 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "eval_report": ((layout.CHAT_EVAL, _SFT_CHECKPOINT), (f"{layout.EVAL}/{layout.ROWS}",)),
     "benchmark_report": ((_SFT_CHECKPOINT,), ()),
+    "honesty": (
+        (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL),
+        (layout.HONESTY_HITS,),
+    ),
 }
-"""By schema: what a stage must have read, and what it must have written. A name that ends in / is any file below."""
+"""By schema: what a stage must have read, and what it must have written. A name that ends in / or - begins others."""
 
 _EXTERNAL_KINDS = {
     "corpus": layout.CORPUS,
@@ -103,6 +108,8 @@ def _check_ref(evidence: RunEvidence, path: str, ref: FileRef) -> Iterator[Check
 
 def _check_edges(document: Document, manifest: Manifest) -> Iterator[CheckResult]:
     inputs, outputs = _EDGES[document.body["schema"]["name"]]
+    if document.value("data_mode") in ("sharded", "packed"):
+        inputs = (*inputs, layout.SHARDS_MANIFEST, f"{layout.SHARDS}/train-", f"{layout.SHARDS}/val-")
     rows = [document.value("rows")] if isinstance(document.value("rows"), str) else []
     sets = document.value("sets")
     rows += (
@@ -114,7 +121,7 @@ def _check_edges(document: Document, manifest: Manifest) -> Iterator[CheckResult
         named = [ref.path for ref in refs if not ref.external]
         outside = {_EXTERNAL_KINDS.get(ref.kind) for ref in refs if ref.external}
         for name in wanted:
-            inside = any(path == name or (name.endswith("/") and path.startswith(name)) for path in named)
+            inside = any(path == name or (name.endswith(("/", "-")) and path.startswith(name)) for path in named)
             if not inside and name not in outside:
                 yield finding("verify.lineage", document.path, f"does not name {name}", pointer=f"/manifest/{side}")
 

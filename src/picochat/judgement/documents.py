@@ -23,6 +23,9 @@ SCHEMAS = {
 }
 """The reports that every run has, in the order of their stages."""
 
+OPTIONAL_SCHEMAS = {layout.SHARDS_MANIFEST: "shards_manifest", layout.HONESTY: "honesty"}
+"""The reports of stages that only some runs have; a report that read one names it, so it cannot be missed."""
+
 
 @dataclass(frozen=True)
 class Document:

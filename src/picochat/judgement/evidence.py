@@ -17,7 +17,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import parse_json
 from picochat.judgement.benchmarks import BenchmarkEvidence, load_benchmark
-from picochat.judgement.documents import SCHEMAS, Document, is_canonical, load_document
+from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS, Document, is_canonical, load_document
 from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
 
 JUDGED_STAGE = layout.SFT
@@ -85,7 +85,8 @@ class RunEvidence:
     @functools.cached_property
     def documents(self) -> dict[str, Document]:
         """The reports of the stages by path, those of benchmarks last."""
-        core = {path: load_document(self.store, path, schema) for path, schema in SCHEMAS.items()}
+        optional = {path: schema for path, schema in OPTIONAL_SCHEMAS.items() if self.store.has(path)}
+        core = {path: load_document(self.store, path, schema) for path, schema in (SCHEMAS | optional).items()}
         return core | {benchmark.report.path: benchmark.report for benchmark in self.benchmarks}
 
     def report(self, stage: str) -> Document:

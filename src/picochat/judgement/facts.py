@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from picochat.artifacts import layout
+from picochat.judgement.clean_scores import build_contamination
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
 
@@ -29,6 +30,7 @@ def build_facts(evidence: RunEvidence) -> dict[str, Any]:
         "baselines": _baselines(tokenizer),
         "forgetting": {key: sft.number("forgetting", key) for key in ("before_bpb", "after_bpb")},
         "rates": _rates(evidence),
+        "contamination": build_contamination(evidence),
         "benchmarks": [_benchmark(found.name, found.numbers, found.problem) for found in evidence.benchmarks],
     }
 

@@ -8,7 +8,7 @@ from picochat.core.jsonio import iter_jsonl
 from picochat.judgement.chain import count_links
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.rules.case import Case, Outcome, count_faults, not_run
-from picochat.judgement.split_leak import count_leaks
+from picochat.judgement.split_leak import find_leaks
 from picochat.training.ledger import spliced
 
 EVAL_REPORT = layout.report_path(layout.EVAL)
@@ -115,13 +115,13 @@ def _ledger_faults(evidence: RunEvidence, stage: str) -> Faults:
 
 
 def judge_split(case: Case) -> Outcome:
-    """Read from the written corpus: no text stands on both sides, and each document is the one recorded."""
-    store = case.evidence.store
+    """Read from the written corpus and shards: no text or near copy on both sides, each document the one recorded."""
     places = ((layout.CORPUS, ""), (layout.CORPUS_DOCUMENTS, ""))
     try:
-        leaks, documents = count_leaks(store.path(layout.CORPUS), store.path(layout.CORPUS_DOCUMENTS))
-    except PicochatError:
+        found = find_leaks(case.evidence)
+    except (PicochatError, OSError):
         return not_run(*places)
-    if documents == 0:
+    if found.documents == 0:
         return not_run(*places, n=0)
-    return Outcome("block" if leaks else "pass", float(leaks), 0.0, documents, artifacts=places)
+    faulty = tuple(found.places) or places
+    return Outcome("block" if found.faults else "pass", float(found.faults), 0.0, found.documents, artifacts=faulty)
