@@ -6,9 +6,9 @@ or conversation stands in a row, for the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from picochat.data.packing import pack_best_fit
 
 IGNORE = -100
+Item = tuple[Sequence[int] | NDArray[np.integer], Sequence[bool]]
+"""Ids, and which of them are targets."""
 CONVERSATION_BASE = 1 << 40
 """Numbers of conversations start here in `spans`, those of documents at 0."""
 
@@ -29,57 +31,88 @@ class RowBlock:
     segments: NDArray[np.int64]
     spans: NDArray[np.int64]
     """(pieces, 3): document, token offset inside it, length; in the order in which they stand."""
+    positions: NDArray[np.int64] | None = None
+    """(R, T): rotary positions that begin again with each piece; None counts on through the row."""
 
 
 class RowSource(Protocol):
-    """Rows that can be drawn by number."""
+    """Rows that can be drawn by number. `epochs` says in which pass each row is drawn; None is the first."""
 
     row_tokens: int
 
     def __len__(self) -> int: ...
 
-    def take(self, rows: NDArray[np.int64]) -> RowBlock: ...
+    def take(self, rows: NDArray[np.int64], epochs: NDArray[np.int64] | None = None) -> RowBlock: ...
+
+
+class Pieces(NamedTuple):
+    """Where documents stand in a stretch of a stream: places, numbers in the corpus, token offsets inside them."""
+
+    starts: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+class TokenStream(Protocol):
+    """Documents one after another as one stream of tokens, in memory or in shards."""
+
+    @property
+    def n_tokens(self) -> int: ...
+
+    def read(self, begin: int, end: int) -> NDArray[np.integer]:
+        """The tokens of places `begin` to `end`."""
+        ...
+
+    def pieces(self, begin: int, end: int) -> Pieces:
+        """The pieces that overlap the places `begin` to `end`; the first one may start before them."""
+        ...
 
 
 class WindowRows:
-    """Windows of T+1 tokens with stride T over one stream of `<bos> text <eos>` documents."""
+    """Windows of T+1 tokens with stride T over one stream of `<bos> text <eos>` documents.
 
-    def __init__(
-        self, tokens: NDArray[np.integer], starts: NDArray[np.int64], documents: NDArray[np.int64], row_tokens: int
-    ) -> None:
-        """`starts` are the stream positions at which the `documents` (their numbers in the corpus) begin."""
+    `shift(epoch)`, from 0 to T-1, moves the grid of windows in each pass, so that later passes cut elsewhere.
+    """
+
+    def __init__(self, stream: TokenStream, row_tokens: int, shift: Callable[[int], int] | None = None) -> None:
         self.row_tokens = row_tokens
-        self._tokens = tokens
-        self._starts = starts
-        self._documents = documents
-        self._rows = max(0, (len(tokens) - 1) // row_tokens)
+        self._stream = stream
+        self._shift = shift
+        longest_shift = row_tokens - 1 if shift else 0
+        self._rows = max(0, (stream.n_tokens - 1 - longest_shift) // row_tokens)
 
     def __len__(self) -> int:
         return self._rows
 
-    def take(self, rows: NDArray[np.int64]) -> RowBlock:
-        positions_RT = rows[:, None] * self.row_tokens + np.arange(self.row_tokens + 1)
-        window = self._tokens[positions_RT].astype(np.int64)
-        segments = np.searchsorted(self._starts, positions_RT[:, :-1], side="right")
-        spans = [self._spans(int(row) * self.row_tokens) for row in rows]
+    def begin_of(self, row: int, epoch: int) -> int:
+        """The place in the stream at which a row begins."""
+        return row * self.row_tokens + (self._shift(epoch) if self._shift else 0)
+
+    def take(self, rows: NDArray[np.int64], epochs: NDArray[np.int64] | None = None) -> RowBlock:
+        passes = np.zeros_like(rows) if epochs is None else epochs
+        begins = [self.begin_of(row, epoch) for row, epoch in zip(rows.tolist(), passes.tolist(), strict=True)]
+        window = np.empty((len(rows), self.row_tokens + 1), np.int64)
+        segments = np.empty((len(rows), self.row_tokens), np.int64)
+        spans = []
+        for row, begin in enumerate(begins):
+            window[row] = self._stream.read(begin, begin + self.row_tokens + 1)
+            found = spans_of(self._stream.pieces(begin, begin + self.row_tokens), begin, begin + self.row_tokens)
+            segments[row] = np.repeat(np.arange(1, len(found) + 1), found[:, 2])
+            spans.append(found)
         return RowBlock(window[:, :-1], window[:, 1:], segments, np.concatenate(spans))
 
-    def _spans(self, begin: int) -> NDArray[np.int64]:
-        end = begin + self.row_tokens
-        first = int(np.searchsorted(self._starts, begin, side="right")) - 1
-        last = int(np.searchsorted(self._starts, end, side="left"))
-        starts = self._starts[first:last]
-        offsets = np.maximum(begin - starts, 0)
-        ends = np.minimum(np.append(self._starts[first + 1 : last], end), end)
-        return np.stack([self._documents[first:last], offsets, ends - np.maximum(starts, begin)], axis=1)
+
+def spans_of(pieces: Pieces, begin: int, end: int) -> NDArray[np.int64]:
+    """(pieces, 3): document, offset and length of what the places `begin` to `end` hold of each piece."""
+    first = np.maximum(pieces.starts, begin)
+    ends = np.append(first[1:], end)
+    return np.stack([pieces.documents, pieces.offsets + first - pieces.starts, ends - first], axis=1)
 
 
 class PackedRows:
     """Whole items (ids and a loss mask each) packed into rows; an item is one segment."""
 
-    def __init__(
-        self, items: Sequence[tuple[Sequence[int], Sequence[bool]]], numbers: Sequence[int], row_tokens: int, pad: int
-    ) -> None:
+    def __init__(self, items: Sequence[Item], numbers: Sequence[int], row_tokens: int, pad: int) -> None:
         """An item of n ids gives n - 1 pairs of input and target. `numbers` name the items in `spans`."""
         self.row_tokens = row_tokens
         layout = pack_best_fit([len(ids) - 1 for ids, _ in items], row_tokens)
@@ -91,7 +124,7 @@ class PackedRows:
         for row, members in enumerate(layout):
             self._fill(row, [(items[i], numbers[i]) for i in members])
 
-    def _fill(self, row: int, members: list[tuple[tuple[Sequence[int], Sequence[bool]], int]]) -> None:
+    def _fill(self, row: int, members: list[tuple[Item, int]]) -> None:
         at = 0
         spans = []
         for segment, ((ids, mask), number) in enumerate(members, 1):
@@ -107,7 +140,7 @@ class PackedRows:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def take(self, rows: NDArray[np.int64]) -> RowBlock:
+    def take(self, rows: NDArray[np.int64], epochs: NDArray[np.int64] | None = None) -> RowBlock:
         spans = np.concatenate([self._spans[int(row)] for row in rows])
         tables = (self._tokens, self._targets, self._segments)
         tokens, targets, segments = (table[rows].astype(np.int64) for table in tables)
@@ -127,17 +160,32 @@ class JoinedRows:
     def __len__(self) -> int:
         return len(self._first) + len(self._extra)
 
-    def take(self, rows: NDArray[np.int64]) -> RowBlock:
+    def take(self, rows: NDArray[np.int64], epochs: NDArray[np.int64] | None = None) -> RowBlock:
+        passes = np.zeros_like(rows) if epochs is None else epochs
         changes = np.flatnonzero(np.diff(rows < len(self._first))) + 1
-        blocks = [self._take_run(run) for run in np.split(rows, changes)]
+        runs = zip(np.split(rows, changes), np.split(passes, changes), strict=True)
+        blocks = [self._take_run(run, run_passes) for run, run_passes in runs]
         tokens, targets, segments, spans = (
             np.concatenate([getattr(block, name) for block in blocks])
             for name in ("tokens", "targets", "segments", "spans")
         )
-        return RowBlock(tokens, targets, segments, spans)
+        return RowBlock(tokens, targets, segments, spans, _joined_positions(blocks))
 
-    def _take_run(self, rows: NDArray[np.int64]) -> RowBlock:
+    def _take_run(self, rows: NDArray[np.int64], passes: NDArray[np.int64]) -> RowBlock:
         """Rows that all stand in one of the two."""
         if rows[0] < len(self._first):
-            return self._first.take(rows)
-        return self._second.take(self._extra[rows - len(self._first)])
+            return self._first.take(rows, passes)
+        return self._second.take(self._extra[rows - len(self._first)], passes)
+
+
+def _joined_positions(blocks: Sequence[RowBlock]) -> NDArray[np.int64] | None:
+    """Positions of all rows when some begin again inside a row; the others count on."""
+    if all(block.positions is None for block in blocks):
+        return None
+    counted = (
+        np.broadcast_to(np.arange(block.tokens.shape[1]), block.tokens.shape)
+        if block.positions is None
+        else block.positions
+        for block in blocks
+    )
+    return np.concatenate(list(counted))

@@ -25,7 +25,7 @@ class ChatTuning:
 
     def __call__(self, model: nn.Module, batch: Batch) -> LossOutput:
         assert isinstance(model, Transformer)
-        hidden_BTD = model(batch.tokens_BT, segments_BT=batch.segments_BT)
+        hidden_BTD = model(batch.tokens_BT, segments_BT=batch.segments_BT, positions_BT=batch.positions_BT)
         hidden_KD, targets_K = keep_targets(hidden_BTD.flatten(0, 1), batch.targets_BT.flatten())
         loss = chunked_cross_entropy(
             hidden_KD, model.head_weight, targets_K, z_loss=self._z_loss, chunk_tokens=self._chunk_tokens

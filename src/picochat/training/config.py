@@ -66,6 +66,8 @@ class LoopConfig(Config):
     """Steps between two digests of weights, optimizer and EMA in the ledger; 0 only at the end."""
     keep: Literal["last", "best"] = "last"
     """Which weights the stage hands over."""
+    prefetch_steps: int = Field(default=2, ge=0, le=64)
+    """Steps that a thread reads ahead of the training; 0 reads each one when it is due."""
 
     @model_validator(mode="after")
     def _kept_ones_are_saved(self) -> LoopConfig:
@@ -86,6 +88,9 @@ class MachineConfig(Config):
     compile: Literal["auto", "on", "off"] = "auto"
     """auto: per block, when the time saved in this stage is longer than the compilation."""
     threads: int | None = Field(default=None, gt=0)
+    """Threads of a training; None: torch's own choice."""
+    workers: int | None = Field(default=None, gt=0)
+    """Processes that prepare data; None: one a core. What they write does not depend on their number."""
 
 
 class ResumeConfig(Config):

@@ -52,6 +52,7 @@ class StepResult:
     tokens: int
     num_targets: int
     duration_s: float
+    data_wait_s: float
     documents: str
     extras: Mapping[str, float]
 

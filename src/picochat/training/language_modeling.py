@@ -21,7 +21,7 @@ class LanguageModeling:
 
     def __call__(self, model: nn.Module, batch: Batch) -> LossOutput:
         assert isinstance(model, Transformer)
-        hidden_BTD = model(batch.tokens_BT, segments_BT=batch.segments_BT)
+        hidden_BTD = model(batch.tokens_BT, segments_BT=batch.segments_BT, positions_BT=batch.positions_BT)
         loss = chunked_cross_entropy(
             hidden_BTD.flatten(0, 1),
             model.head_weight,

@@ -86,6 +86,7 @@ class LogHook(Hook):
                 tokens_per_s=rate,
                 flops_per_s=rate * self._flops,
                 rss_bytes=peak_rss_bytes(),
+                data_wait_s=result.data_wait_s,
                 **result.extras,
             )
         if due or not foretells:

@@ -75,6 +75,8 @@ class Trainer:
         self.loop = loop
         self.hooks = hooks
         self.state = state
+        self.data_wait_s = 0.0
+        """Time of this process in which the loop waited for its batches."""
         self._forward = loop.strategy.wrap(model, objective)
 
     def fit(self) -> str:
@@ -106,6 +108,8 @@ class Trainer:
         self.world.phase = f"step {self.state.step + 1:,}"
         self.model.train()
         batches = self.batches.draw_step()
+        data_wait_s = self.loop.clock.monotonic() - started
+        self.data_wait_s += data_wait_s
         num_targets = self._global_targets(batches)
         loss_sum, extras = self._accumulate(batches, num_targets)
         failpoint("step.after_backward")
@@ -131,6 +135,7 @@ class Trainer:
             tokens=tokens,
             num_targets=num_targets,
             duration_s=self.loop.clock.monotonic() - started,
+            data_wait_s=data_wait_s,
             documents=self._global_documents(batches),
             extras=extras,
         )

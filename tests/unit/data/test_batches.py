@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,11 @@ from hypothesis import strategies as st
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json, parse_json
 from picochat.data.batches import BatchStream
+from picochat.data.memory import TokenDocuments
 from picochat.data.order import SampleOrder
 from picochat.data.rows import IGNORE, PackedRows, WindowRows
 
-SOURCE = WindowRows(np.arange(101), np.array([0, 30]), np.array([0, 1]), 5)
+SOURCE = WindowRows(TokenDocuments(np.arange(101), np.array([0, 30]), np.array([0, 1])), 5)
 
 
 def build_stream(**options) -> BatchStream:
@@ -78,7 +81,94 @@ def test_a_position_among_other_rows_is_refused():
 
 
 def test_a_source_without_a_row_is_refused():
-    empty = WindowRows(np.arange(5), np.array([0]), np.array([0]), 5)
+    empty = WindowRows(TokenDocuments(np.arange(5), np.array([0]), np.array([0])), 5)
     with pytest.raises(PicochatError) as caught:
         BatchStream(empty, lambda n: n, micro_batch_size=1, micro_batches=1)
     assert caught.value.code == "data.too_small"
+
+
+@given(st.integers(0, 5), st.integers(1, 7), st.integers(1, 3))
+def test_reading_ahead_changes_neither_rows_nor_position(before, after, ahead):
+    plain, eager = build_stream(), build_stream(prefetch=ahead)
+    for _ in range(before):
+        plain.draw_step()
+        eager.draw_step()
+    assert eager.state_dict() == plain.state_dict(), "the position is that of what was handed out"
+    again = build_stream(prefetch=ahead)
+    again.draw_step()  # what was read ahead before a resume is thrown away
+    again.load_state_dict(eager.state_dict())
+    for _ in range(after):
+        for a, b, c in zip(plain.draw_step(), eager.draw_step(), again.draw_step(), strict=True):
+            assert torch.equal(a.tokens_BT, b.tokens_BT) and torch.equal(a.tokens_BT, c.tokens_BT)
+
+
+def test_an_error_of_the_reading_thread_is_raised_by_the_draw_that_needed_it():
+    class Broken:
+        row_tokens = 5
+
+        def __len__(self) -> int:
+            return 20
+
+        def take(self, rows, epochs=None):
+            if 12 <= rows[0] < 18:
+                raise OSError("unreadable")
+            return SOURCE.take(rows, epochs)
+
+    stream = BatchStream(Broken(), lambda n: n, micro_batch_size=3, micro_batches=2, prefetch=3)
+    stream.draw_step()
+    stream.draw_step()
+    with pytest.raises(OSError, match="unreadable"):
+        stream.draw_step()
+
+
+@pytest.mark.parametrize("key", ["epoch", "row", "at"])
+def test_a_position_that_contradicts_itself_is_refused(key):
+    stream = build_stream()
+    stream.draw_step()
+    state = stream.state_dict()
+    with pytest.raises(PicochatError) as caught:
+        build_stream().load_state_dict(state | {key: [7, 7, 7] if key == "at" else 7})
+    assert caught.value.code == "data.position" and key in caught.value.detail
+
+
+def test_the_position_names_the_next_row_and_its_document():
+    stream = build_stream(micro_batch_size=5, micro_batches=2)
+    for _ in range(3):
+        stream.draw_step()
+    state = stream.state_dict()
+    row = SampleOrder(len(SOURCE), 1).sample_at(30)
+    assert (state["next_sample"], state["epoch"], state["row"]) == (30, 1, row)
+    document = 0 if row * 5 < 30 else 1
+    assert state["at"] == [document, row * 5 - 30 * document, 5]
+
+
+def test_each_sample_is_drawn_in_its_own_epoch():
+    """20 rows an epoch, 6 a step: the fourth step takes two rows of the first epoch and four of the second."""
+    drawn = []
+
+    class Recording(WindowRows):
+        def take(self, rows, epochs=None):
+            drawn.append(None if epochs is None else epochs.tolist())
+            return super().take(rows, epochs)
+
+    source = Recording(TokenDocuments(np.arange(101), np.array([0]), np.array([0])), 5)
+    stream = BatchStream(source, lambda n: n % 20, micro_batch_size=6, micro_batches=1)
+    for _ in range(4):
+        stream.draw_step()
+    assert drawn == [[0] * 6, [0] * 6, [0] * 6, [0, 0, 1, 1, 1, 1]]
+
+
+def test_positions_that_begin_again_travel_with_the_mask():
+    class Restarting(WindowRows):
+        def take(self, rows, epochs=None):
+            block = super().take(rows, epochs)
+            return replace(block, positions=np.zeros_like(block.tokens))
+
+    source = Restarting(TokenDocuments(np.arange(101), np.array([0]), np.array([0])), 5)
+    stream = BatchStream(source, lambda n: n % 20, micro_batch_size=2, micro_batches=1)
+    (batch,) = stream.draw_step()
+    assert batch.positions_BT is not None and not batch.positions_BT.any()
+    assert stream.blank().positions_BT is not None
+    unmasked = BatchStream(source, lambda n: n % 20, micro_batch_size=2, micro_batches=1, document_mask=False)
+    assert unmasked.draw_step()[0].positions_BT is None and unmasked.blank().positions_BT is None
+    assert build_stream().blank().positions_BT is None

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from picochat.data.memory import TokenDocuments
 from picochat.data.packing import pack_best_fit
 from picochat.data.rows import CONVERSATION_BASE, IGNORE, JoinedRows, PackedRows, WindowRows
 
@@ -14,7 +15,7 @@ def build_windows(lengths: list[int], row_tokens: int) -> tuple[WindowRows, np.n
     tokens = np.arange(sum(lengths))
     starts = np.cumsum([0, *lengths])[:-1]
     documents = 2 * np.arange(len(lengths)) + 1
-    return WindowRows(tokens, starts, documents, row_tokens), starts
+    return WindowRows(TokenDocuments(tokens, starts, documents), row_tokens), starts
 
 
 @given(LENGTHS, st.integers(2, 9))

@@ -12,6 +12,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.events import EventWriter, iter_events
 from picochat.core.progress import SilentProgress
 from picochat.data.batches import BatchStream
+from picochat.data.memory import TokenDocuments
 from picochat.data.order import SampleOrder
 from picochat.data.rows import WindowRows
 from picochat.distributed.world import SoloWorld
@@ -34,7 +35,7 @@ from picochat.training.trainer import LoopParts, Trainer
 
 def build_stream(**options) -> BatchStream:
     tokens = np.random.default_rng(0).integers(0, 24, 400)
-    rows = WindowRows(tokens, np.array([0, 100, 250]), np.array([0, 1, 2]), 8)
+    rows = WindowRows(TokenDocuments(tokens, np.array([0, 100, 250]), np.array([0, 1, 2])), 8)
     return BatchStream(
         rows, SampleOrder(len(rows), 3).samples_at, **({"micro_batch_size": 2, "micro_batches": 2} | options)
     )
@@ -143,7 +144,7 @@ def test_a_train_state_is_read_again_as_it_was_written():
 
 
 def result(step: int, accepted: bool = True) -> StepResult:
-    return StepResult(step, accepted, 2.5, 1.0, 0.1, 100, 90, 0.5, "d", {"supervised_frac": 0.25})
+    return StepResult(step, accepted, 2.5, 1.0, 0.1, 100, 90, 0.5, 0.01, "d", {"supervised_frac": 0.25})
 
 
 def fake_trainer(steps: int = 20, **state):
