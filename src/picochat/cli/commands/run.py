@@ -16,7 +16,7 @@ from picochat.cli.verdict import finish
 from picochat.core.config import merge, read_toml
 from picochat.core.units import format_count
 from picochat.pipeline.config import Resolved, needed, resolve, settings_layer
-from picochat.pipeline.profiles import PROFILES, load_profile, require_available
+from picochat.pipeline.profiles import PROFILES, load_profile
 from picochat.pipeline.runner import open_shared_run, require_machine
 from picochat.training.config import ResumeConfig
 
@@ -66,7 +66,6 @@ def run(
     if dry_run:
         print_json({"profile": profile, "config": resolved.config.as_dict(), "origins": resolved.origins})
         return
-    require_available(load_profile(profile), resolved.config)
     with as_ranks(out_dir, resolved.config.distributed, ddp=ddp, uses=needed(resolved.config)) as ranks:
         require_machine(resolved.config.machine)
         root = out_dir or (options.find_run(None).root if resume else options.new_run_dir(profile))

@@ -20,6 +20,9 @@ from picochat.core.units import format_count
 from picochat.pipeline.config import needed
 from picochat.pipeline.runner import open_shared_run, require_machine
 
+STAGE_SHARDS = "shards"
+"""Goes before base where base.data_mode asks for shards; the run passes it over where it does not."""
+
 
 @click.group()
 def train() -> None:
@@ -90,9 +93,8 @@ def run_stage(stage: str, values: dict[str, str], tokenizer: Path, flags: dict[s
         require_machine(resolved.config.machine)
         store = open_shared_run(flags["out_dir"], flags["profile"], resolved, flags["resume"], ranks)
         announce(store, resolved, flags["quiet"] or not ranks.is_main, (stage,))
-        work_on(
-            store, resolved.config, (stage,), resume=flags["resume"], quiet=flags["quiet"], policy=policy, ranks=ranks
-        )
+        names = (STAGE_SHARDS, stage) if stage == layout.BASE else (stage,)
+        work_on(store, resolved.config, names, resume=flags["resume"], quiet=flags["quiet"], policy=policy, ranks=ranks)
     if ranks.is_main:
         show_report(store, stage, flags)
 
