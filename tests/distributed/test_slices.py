@@ -38,7 +38,7 @@ def documented(prepared: Prepared, root: Path, device: str, *more: str) -> list[
 
 
 def test_the_documented_command_works_on_two_cpus(prepared: Prepared, tmp_path: Path):
-    few = set_flags({"base.loop.tokens": 160_000, "distributed.fsdp_on_cpu": True})
+    few = set_flags({"base.loop.tokens": 50_000, "distributed.fsdp_on_cpu": True})
     done = run_launched(tmp_path, *documented(prepared, tmp_path / "run", "cpu", *few))
     assert done.returncode == 0, done.output[-3000:]
     report = RunStore(tmp_path / "run").read(layout.report_path(layout.BASE))

@@ -88,7 +88,6 @@ def test_broken_files_are_dropped_with_reasons_and_the_rest_goes_on(tmp_path: Pa
         ),
         (["run", "tiny", "--set", "base.loop.seq_len=4096"], ["max_seq_len"]),
         (["run", "tiny", "--config", "missing.toml"], ["missing.toml"]),
-        (["run", "h200-1b-ddp8"], ["h200-1b-ddp8", "this version"]),
         (["run", "tiny", "--set", "machine.precision=fp16"], ["fp16"]),
         (["run", "tiny", "--device", "abacus"], ["abacus"]),
         (["demo", "--set", "machine.precision=fp16"], ["fp16"]),

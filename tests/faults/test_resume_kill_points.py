@@ -5,12 +5,13 @@ the end. Compared with a run that nothing interrupted: all 80 lines of the ledge
 rate, documents, generators and digests of weights, optimizer and EMA), and of the end every tensor file, every counter,
 the guard, the position and the report.
 
-Data in memory, one process, one CPU thread. Other data modes and more processes are not built yet, so not claimed.
+In each of the three data modes, with one process and one CPU thread; tests/distributed has it with two.
 """
 
 import os
 import signal
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from tests.support.base_run import (
     Prepared,
     base_settings,
     differences,
+    mode_settings,
     prepare,
     saved_step,
     start_training,
@@ -51,86 +53,113 @@ class Death(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Attempt after attempt, then a resume to the end with `last` armed; `reference` is armed in the other run."""
+    """Attempt after attempt, then a resume to the end with `last` armed; `reference` is armed in the other run.
+
+    In `short` data modes the case is part of the short form.
+    """
 
     name: str
     deaths: tuple[Death, ...]
     loop: dict[str, Any]
     reference: str = ""
     last: str = ""
-    short: bool = False
+    short: tuple[str, ...] = ()
 
 
-CASES = [
-    Case("just after a save", (Death("step.mid_accumulation:sigkill@21", 20),), {}),
-    Case("one step before a save", (Death("step.after_backward:sigkill@40", 20),), {}),
-    Case("mid accumulation", (Death("step.mid_accumulation:sigkill@33", 20),), {}),
-    Case("step 1", (Death("step.after_backward:sigkill@1", 0),), {}),
-    Case("last step of an epoch", (Death("step.after_optimizer:sigkill@51", 50),), {"save_every": 50}),
-    Case("first step of the next epoch", (Death("step.after_optimizer:sigkill@52", 51),), {"save_every": 51}),
-    Case("a step that spans two epochs", (Death("step.mid_accumulation:sigkill@26", 25),), {"save_every": 25}),
-    Case("middle of the second epoch", (Death("step.after_optimizer:sigkill@38", 20),), {}),
-    Case("just after an evaluation", (Death("step.mid_accumulation:sigkill@26", 20),), {}),
-    Case("end of the warm-up", (Death("step.after_optimizer:sigkill@8", 7),), {"save_every": 7}),
-    Case("start of the EMA", (Death("step.after_backward:sigkill@2", 1),), {"save_every": 1}),
-    Case(
-        "a skipped step, repeated and then remembered",
-        (
-            Death(f"{SKIP_25},step.after_backward:sigkill@27", 20),
-            Death("guard.value:nan@5,step.after_backward:sigkill@22", 40),
+def dying(step: int, where: str = "after_optimizer") -> Death:
+    """In the step after the one that is saved."""
+    return Death(f"step.{where}:sigkill@{step}", step - 1)
+
+
+def build_cases(rows: int) -> list[Case]:
+    """The kill points of a training with so many rows an epoch, four a step."""
+    ends, spans = rows // 2, rows // ROWS_PER_STEP + 1
+    return [
+        Case("just after a save", (Death("step.mid_accumulation:sigkill@21", 20),), {}),
+        Case("one step before a save", (Death("step.after_backward:sigkill@40", 20),), {}),
+        Case("mid accumulation", (Death("step.mid_accumulation:sigkill@33", 20),), {}),
+        Case("step 1", (Death("step.after_backward:sigkill@1", 0),), {}),
+        Case("last step of an epoch", (dying(ends),), {"save_every": ends - 1}),
+        Case("first step of the next epoch", (dying(ends + 1),), {"save_every": ends}),
+        Case("a step that spans two epochs", (dying(spans, "mid_accumulation"),), {"save_every": spans - 1}),
+        Case("middle of the second epoch", (Death(f"step.after_optimizer:sigkill@{rows * 3 // 8}", 20),), {}),
+        Case("just after an evaluation", (Death("step.mid_accumulation:sigkill@26", 20),), {}),
+        Case("end of the warm-up", (Death("step.after_optimizer:sigkill@8", 7),), {"save_every": 7}),
+        Case("start of the EMA", (Death("step.after_backward:sigkill@2", 1),), {"save_every": 1}),
+        Case(
+            "a skipped step, repeated and then remembered",
+            (
+                Death(f"{SKIP_25},step.after_backward:sigkill@27", 20),
+                Death("guard.value:nan@5,step.after_backward:sigkill@22", 40),
+            ),
+            {},
+            reference=SKIP_25,
+            short=("memory", "packed"),
         ),
-        {},
-        reference=SKIP_25,
-        short=True,
-    ),
-    Case(
-        "twice in one epoch",
-        (Death("step.before_optimizer:sigkill@33", 30), Death("step.before_optimizer:sigkill@13", 40)),
-        {"save_every": 10},
-    ),
-    Case(
-        "a resume of a resume, before it could save",
-        (Death("step.after_optimizer:sigkill@28", 20), Death("step.after_optimizer:sigkill@5", 20)),
-        {},
-    ),
-    Case("SIGTERM", (Death("step.after_backward:sigstop@33", 33, RESUMABLE),), {}),
-    Case(
-        "after a save for which the disk was full",
-        (Death("ckpt.before_manifest:enospc@2", 20, DISK_FULL), Death("step.after_optimizer:sigkill@9", 20)),
-        {},
-    ),
-    Case("saves more often than evaluations", (Death("step.before_optimizer:sigkill@74", 72),), {"save_every": 3}),
-    Case("first save, whole and without its name", (Death("ckpt.after_dir_fsync:sigkill@1", 0),), {}, short=True),
-    Case("first save, before its manifest", (Death("ckpt.before_manifest:sigkill@1", 0),), {}),
-    Case("later save, between the exchanges", (Death("ckpt.after_exchange_1:sigkill@3", 60),), {}),
-]
+        Case(
+            "twice in one epoch",
+            (Death("step.before_optimizer:sigkill@33", 30), Death("step.before_optimizer:sigkill@13", 40)),
+            {"save_every": 10},
+        ),
+        Case(
+            "a resume of a resume, before it could save",
+            (Death("step.after_optimizer:sigkill@28", 20), Death("step.after_optimizer:sigkill@5", 20)),
+            {},
+        ),
+        Case("SIGTERM", (Death("step.after_backward:sigstop@33", 33, RESUMABLE),), {}),
+        Case(
+            "after a save for which the disk was full",
+            (Death("ckpt.before_manifest:enospc@2", 20, DISK_FULL), Death("step.after_optimizer:sigkill@9", 20)),
+            {},
+        ),
+        Case("saves more often than evaluations", (Death("step.before_optimizer:sigkill@74", 72),), {"save_every": 3}),
+        Case(
+            "first save, whole and without its name",
+            (Death("ckpt.after_dir_fsync:sigkill@1", 0),),
+            {},
+            short=("memory", "sharded"),
+        ),
+        Case("first save, before its manifest", (Death("ckpt.before_manifest:sigkill@1", 0),), {}),
+        Case("later save, between the exchanges", (Death("ckpt.after_exchange_1:sigkill@3", 60),), {}),
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
-        chosen = [case for case in CASES if case.short or metafunc.config.getoption("--full")]
-        metafunc.parametrize("case", chosen, ids=lambda case: case.name)
+        full = metafunc.config.getoption("--full")
+        chosen = [
+            pytest.param(mode, case, id=f"{mode}: {case.name}")
+            for mode, rows in ROWS.items()
+            for case in build_cases(rows)
+            if full or mode in case.short
+        ]
+        metafunc.parametrize(("mode", "case"), chosen)
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepare(tmp_path_factory.mktemp("prepared"))
+def prepared_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepared]:
+    """Corpus and tokenizer for a data mode, made once."""
+    return lru_cache(lambda mode: prepare(tmp_path_factory.mktemp("prepared"), mode))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Callable[[str], RunStore]:
-    """The run that nothing interrupts, made once for each kind of poison that is part of the training itself."""
-    made: dict[str, RunStore] = {}
+def prepared(prepared_for: Callable[[str], Prepared]) -> Prepared:
+    return prepared_for("memory")
 
-    def of(poison: str) -> RunStore:
-        if poison not in made:
-            root = tmp_path_factory.mktemp("undisturbed") / "run"
-            done = train(prepared, root, base_settings(), failpoint=poison)
-            assert done.returncode == 0, done.stderr
-            made[poison] = RunStore(root)
-        return made[poison]
 
-    return of
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, prepared_for: Callable[[str], Prepared]
+) -> Callable[[str, str], RunStore]:
+    """The run that nothing interrupts, made once for each mode and poison that is part of the training itself."""
+
+    def of(poison: str, mode: str) -> RunStore:
+        root = tmp_path_factory.mktemp("undisturbed") / "run"
+        done = train(prepared_for(mode), root, base_settings() | mode_settings(mode), failpoint=poison)
+        assert done.returncode == 0, done.stderr
+        return RunStore(root)
+
+    return lru_cache(of)
 
 
 def die(death: Death, prepared: Prepared, root: Path, settings: dict[str, Any], resume: bool) -> None:
@@ -150,14 +179,19 @@ def die(death: Death, prepared: Prepared, root: Path, settings: dict[str, Any], 
 
 
 def test_a_resume_equals_no_resume(
-    case: Case, prepared: Prepared, undisturbed: Callable[[str], RunStore], tmp_path: Path, measured: Callable
+    mode: str,
+    case: Case,
+    prepared_for: Callable[[str], Prepared],
+    undisturbed: Callable[[str, str], RunStore],
+    tmp_path: Path,
+    measured: Callable,
 ):
-    root, settings = tmp_path / "run", base_settings(**case.loop)
+    prepared, root, settings = prepared_for(mode), tmp_path / "run", base_settings(**case.loop) | mode_settings(mode)
     for number, death in enumerate(case.deaths):
         die(death, prepared, root, settings, resume=number > 0)
     done = train(prepared, root, settings, resume=True, failpoint=case.last)
     assert done.returncode == 0, done.stderr
-    store, reference = RunStore(root), undisturbed(case.reference)
+    store, reference = RunStore(root), undisturbed(case.reference, mode)
     assert differences(store, reference) == []
     compared = store.path(f"{layout.BASE}/{layout.LEDGER}").read_bytes().count(b"\n")
     assert compared >= STEPS >= 50
@@ -168,7 +202,7 @@ def test_a_resume_equals_no_resume(
     whole = saved_after_recovery(case)
     assert bool(entries) == bool(whole) and (not whole or entries[-1]["step"] == whole)
     assert not list(root.rglob(".tmp-*")) and not list(root.rglob(".trash-*"))
-    measured(case.name)
+    measured(f"{mode}, {case.name}")
 
 
 def saved_after_recovery(case: Case) -> int:
@@ -176,15 +210,19 @@ def saved_after_recovery(case: Case) -> int:
     return 20 if "without its name" in case.name else case.deaths[-1].saved
 
 
-def test_the_run_passes_the_places_that_the_cases_name(undisturbed: Callable[[str], RunStore], measured: Callable):
-    """Step 26 spans two epochs and step 51 ends one, the warm-up has 8 steps, and the average begins with step 1."""
-    store = undisturbed("")
+@pytest.mark.parametrize("mode", ROWS)
+def test_the_run_passes_the_places_that_the_cases_name(
+    mode: str, undisturbed: Callable[[str, str], RunStore], measured: Callable
+):
+    """One step spans two epochs and one ends an epoch, the warm-up has 8 steps, the average begins with step 1."""
+    store, rows = undisturbed("", mode), ROWS[mode]
     report = store.read(layout.report_path(layout.BASE))
     state = store.read(f"{layout.checkpoint_dir(layout.BASE)}/{layout.CKPT_TRAIN_STATE}")
-    assert state["batches"]["rows"] == ROWS and 51 * ROWS_PER_STEP == 2 * ROWS
+    assert state["batches"]["rows"] == rows and rows % ROWS_PER_STEP == 2 and rows // 2 + 1 < STEPS
+    assert report["data_mode"] == mode and (mode == "memory") == (not store.has(layout.SHARDS_MANIFEST))
     assert report["recipe"]["warmup_steps"] == 8 and state["ema_updates"] == STEPS
     assert [entry["step"] for entry in report["validation"]["history"]] == [25, 50, 75, 80]
-    measured(f"{STEPS} of {STEPS} ledger lines and the end state equal at each of the kill points named")
+    measured(f"{mode}: {STEPS} of {STEPS} ledger lines and the end state equal at each of the kill points named")
 
 
 @pytest.mark.full_size
@@ -227,7 +265,9 @@ def test_the_lines_of_a_checkpoint_are_on_disk_before_it_is(
     assert order == ["ledger", "save"] * 3
 
 
-def test_the_skipped_step_is_in_the_ledger_of_the_poisoned_run(undisturbed: Callable[[str], RunStore]):
-    report = undisturbed(SKIP_25).read(layout.report_path(layout.BASE))
+def test_the_skipped_step_is_in_the_ledger_of_the_poisoned_run(undisturbed: Callable[[str, str], RunStore]):
+    report = undisturbed(SKIP_25, "memory").read(layout.report_path(layout.BASE))
     assert report["training"]["skipped_steps"] == 1
-    assert differences(undisturbed(SKIP_25), undisturbed("")) != [], "the comparison sees a single skipped step"
+    assert differences(undisturbed(SKIP_25, "memory"), undisturbed("", "memory")) != [], (
+        "the comparison sees a single skipped step"
+    )

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.support.base_run import Prepared, base_settings, differences, prepare, saved_step, train
+from tests.support.base_run import (
+    ROWS,
+    Prepared,
+    base_settings,
+    differences,
+    mode_settings,
+    prepare,
+    saved_step,
+    train,
+)
 from tests.support.checkpoints import resign
 from tests.support.memory import memory_path as memory_path
 
@@ -30,7 +39,12 @@ from picochat.training.state import TrainState
 pytestmark = pytest.mark.bar("B2")
 TENSOR_FILES = (layout.CKPT_WEIGHTS, layout.CKPT_OPTIMIZER, layout.CKPT_RNG, layout.CKPT_EMA)
 SKIP_25 = "guard.value:nan@25"
-KEPT_BY_OTHER_MEANS = {"guard.in_a_row": "0 both in the checkpoint and fresh; test_guard_matrix.py resumes with 3"}
+KEPT_BY_OTHER_MEANS = {
+    "guard.in_a_row": ("0 both in the checkpoint and fresh; test_guard_matrix.py resumes with 3", tuple(ROWS)),
+    "best_step": ("packed rows are at their best at the end, whatever was best before", ("packed",)),
+    "best_val_loss": ("the same", ("packed",)),
+}
+"""Why an item is not put back to a fresh start, and in which data modes."""
 Change = Callable[[Path], None]
 
 
@@ -39,20 +53,22 @@ class Killed(NamedTuple):
 
     store: RunStore
     reference: RunStore
+    mode: str
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+@pytest.fixture(scope="module", params=ROWS)
+def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     """Step 25 is skipped by the guard in both, so that its counters are not what a fresh start has."""
-    prepared: Prepared = prepare(tmp_path_factory.mktemp("prepared"))
+    mode = request.param
+    prepared: Prepared = prepare(tmp_path_factory.mktemp("prepared"), mode)
     roots = [tmp_path_factory.mktemp("killed") / name for name in ("reference", "run")]
-    settings = base_settings(eval_every=20, lr=0.02, muon_lr=0.2, schedule="constant")
+    settings = base_settings(eval_every=20, lr=0.1, muon_lr=1.0, schedule="constant") | mode_settings(mode)
     assert train(prepared, roots[0], settings, failpoint=SKIP_25).returncode == 0
     first, second = f"{SKIP_25},step.after_backward:sigkill@27", "guard.value:nan@5,step.after_backward:sigkill@28"
     train(prepared, roots[1], settings, failpoint=first)
     train(prepared, roots[1], settings, resume=True, failpoint=second)
     assert saved_step(roots[1]) == 40
-    return Killed(RunStore(roots[1]), RunStore(roots[0]))
+    return Killed(RunStore(roots[1]), RunStore(roots[0]), mode)
 
 
 def outcome(killed: Killed, root: Path, change: Change | None) -> str:
@@ -128,6 +144,7 @@ def edit_state(place: tuple[str, ...], edit: Callable[[dict[str, Any], str], Non
 def fresh_value(place: tuple[str, ...]) -> Callable[[dict[str, Any], str], None]:
     """What a new training has there; the number of rows is that of other data."""
     empty = {"losses": [], "norms": [], "recent": [], "in_a_row": 0, "rejected": 0, "next_sample": 0, "rows": 7}
+    empty |= {"epoch": 0, "row": 0, "at": []}
     value = TrainState().as_dict() | empty
 
     def put(holder: dict[str, Any], key: str) -> None:
@@ -164,7 +181,7 @@ def items_left_out(folder: Path) -> dict[str, Change]:
     return found
 
 
-def items_made_fresh(folder: Path) -> dict[str, Change]:
+def items_made_fresh(folder: Path, mode: str) -> dict[str, Change]:
     """Every file, every kind of optimizer state, every generator and every key, as a fresh start has it."""
     found: dict[str, Change] = {}
     for name in TENSOR_FILES:
@@ -174,7 +191,8 @@ def items_made_fresh(folder: Path) -> dict[str, Change]:
             groups = {key: [key] for key in names}
         found |= {f"{name} {kind}": fresh_tensors(name, keys) for kind, keys in groups.items()}
     for place in state_places(folder):
-        if ".".join(place) not in KEPT_BY_OTHER_MEANS and place not in {("guard",), ("batches",)}:
+        _, excused = KEPT_BY_OTHER_MEANS.get(".".join(place), ("", ()))
+        if mode not in excused and place not in {("guard",), ("batches",)}:
             found["state " + ".".join(place)] = edit_state(place, fresh_value(place))
     return found
 
@@ -190,9 +208,17 @@ def test_without_a_change_the_resume_is_exact(killed: Killed, tmp_path: Path):
     assert outcome(killed, tmp_path / "run", None) == "unnoticed"
 
 
+def position_changes(changes: dict[str, Change]) -> list[tuple[str, Change]]:
+    """Those of the position in the data: what a data mode adds to a checkpoint."""
+    return [(name, change) for name, change in changes.items() if name.startswith("state batches.")]
+
+
 def require_noticed(killed: Killed, root: Path, changes: dict[str, Change], full: bool) -> dict[str, str]:
-    """What each change led to; none may go unnoticed. The short form takes every sixth."""
-    found = outcomes(killed, root, changes if full else dict(list(changes.items())[::6]))
+    """What each change led to; none may go unnoticed. The short form takes some, of shards those of the position."""
+    if not full:
+        short = list(changes.items())[::6] if killed.mode == "memory" else position_changes(changes)
+        changes = dict(short)
+    found = outcomes(killed, root, changes)
     assert [name for name, said in found.items() if said == "unnoticed"] == []
     return found
 
@@ -203,12 +229,12 @@ def test_every_item_that_is_left_out_is_noticed(
     changes = items_left_out(killed.store.path(layout.checkpoint_dir(layout.BASE)))
     found = require_noticed(killed, tmp_path / "run", changes, pytestconfig.getoption("--full"))
     refused = sum(said.startswith("refused") for said in found.values())
-    measured(f"{len(found)} of {len(found)} items left out were noticed, {refused} refused by name")
+    measured(f"{killed.mode}: {len(found)} of {len(found)} items left out were noticed, {refused} refused by name")
 
 
 def test_every_item_that_is_as_in_a_fresh_start_is_noticed(
     killed: Killed, tmp_path: Path, measured: Callable, pytestconfig: pytest.Config
 ):
-    changes = items_made_fresh(killed.store.path(layout.checkpoint_dir(layout.BASE)))
+    changes = items_made_fresh(killed.store.path(layout.checkpoint_dir(layout.BASE)), killed.mode)
     found = require_noticed(killed, tmp_path / "run", changes, pytestconfig.getoption("--full"))
-    measured(f"{len(found)} of {len(found)} items put back to a fresh start were noticed")
+    measured(f"{killed.mode}: {len(found)} of {len(found)} items put back to a fresh start were noticed")

@@ -54,7 +54,7 @@ class Chain:
     def __len__(self) -> int:
         return ROWS
 
-    def take(self, rows: np.ndarray) -> RowBlock:
+    def take(self, rows: np.ndarray, epochs: np.ndarray | None = None) -> RowBlock:
         tokens, half = self._table[rows], self.row_tokens // 2
         segments = np.ones_like(tokens[:, 1:])
         segments[:, half:] = 2

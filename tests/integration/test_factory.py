@@ -63,7 +63,7 @@ def test_every_stage_started_and_finished_once(tiny_run: RunStore):
     events = list(iter_events(tiny_run.path(layout.EVENTS)))
     assert [e["seq"] for e in events] == list(range(events[0]["seq"], events[0]["seq"] + len(events)))
     for kind in ("stage_started", "stage_finished"):
-        assert [e["stage"] for e in events if e["kind"] == kind] == list(STAGE_BY_NAME)
+        assert [e["stage"] for e in events if e["kind"] == kind] == [name for name in STAGE_BY_NAME if name != "shards"]
 
 
 def test_training_learned_something_and_counted_every_step(tiny_run: RunStore):
@@ -207,7 +207,14 @@ def test_a_benchmark_joins_the_evidence_and_the_gate_shows_it(copy_of: Copy, tmp
     assert (
         0 <= report["headline"]["interval"][0] <= report["headline"]["point"] <= report["headline"]["interval"][1] <= 1
     )
+    compared = store.read(layout.HONESTY)
+    assert compared["contamination"]["sets"]["benchmarks/blimp"]["items"] == 10
+    run_stages(store, config, Factory(), ("benchmark",), extra=extra)
+    assert store.read(layout.HONESTY)["contamination"] == compared["contamination"]
     run_stages(store, config, Factory(), ("summary",))
+    scores = store.read(layout.SUMMARY)["facts"]["contamination"]["sets"]["benchmarks/blimp"]
+    assert scores["problem"] == "" and scores["scores"]["score"]["all"]["n"] == 10
+    assert scores["clean"] + scores["dirty"] + scores["uncheckable"] == 10
     judged = store.read(layout.GATE)
     present = next(c for c in [*judged["checks"], *judged["shown"]] if c["id"] == "external.present")
     assert present["measured"] == 1

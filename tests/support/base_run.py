@@ -23,8 +23,10 @@ from picochat.pipeline.runner import Factory, open_run, run_stages
 from picochat.training.ledger import spliced
 
 STEPS, SEQ_LEN, ROWS_PER_STEP = 80, 128, 4
-ROWS = 102
-"""Rows of an epoch: 25.5 steps, so that step 26 spans two epochs and step 51 ends the second one."""
+ROWS = {"memory": 102, "sharded": 102, "packed": 74}
+"""Rows of an epoch by data mode, two more than a multiple of four: one step spans two epochs, and half as many steps
+as there are rows are two epochs (25.5 steps an epoch in memory, so that step 26 spans two and step 51 ends one)."""
+DOCUMENTS = {"memory": 80, "sharded": 81, "packed": 76}
 WARMUP_STEPS = 8
 COUNTS = ("steps", "tokens_seen", "targets_seen", "skipped_steps", "epochs", "first_loss", "final_loss", "completed")
 
@@ -36,9 +38,9 @@ class Prepared(NamedTuple):
     tokenizer: Path
 
 
-def prepare(folder: Path) -> Prepared:
+def prepare(folder: Path, mode: str = "memory") -> Prepared:
     """Corpus and tokenizer of a small pack, made in this process."""
-    settings = tiny_settings(write_pack(folder / "texts", documents=80))
+    settings = tiny_settings(write_pack(folder / "texts", documents=DOCUMENTS[mode]))
     resolved = resolve("tiny", load_profile("tiny").build(), [("--set", settings_layer(list(settings.items())))])
     store = open_run(folder / "run", "tiny", resolved, resume=False)
     run_stages(store, resolved.config, Factory(), ("dataset", "tokenizer"))
@@ -53,6 +55,11 @@ def base_settings(steps: int = STEPS, **more: Any) -> dict[str, Any]:
     loop = {"tokens": steps * SEQ_LEN * ROWS_PER_STEP, "warmup_frac": WARMUP_STEPS / STEPS}
     loop |= {"eval_every": 25, "sample_every": 35, "save_every": 20} | more
     return kept | {f"base.loop.{key}": value for key, value in loop.items()}
+
+
+def mode_settings(mode: str) -> dict[str, Any]:
+    """The keys of a data mode; shards so small that there are several, and rows cross from one into the next."""
+    return {"base.data_mode": mode, "shards.shard_bytes": 6000}
 
 
 def command(prepared: Prepared, root: Path, settings: dict[str, Any]) -> list[object]:

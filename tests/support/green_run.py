@@ -24,7 +24,7 @@ from picochat.core.hashing import sha256_bytes, sha256_file
 from picochat.core.jsonio import canonical_json, jsonl_bytes, pretty_json
 from picochat.data.conversations import EvalRow, PairRow, encode_rows
 from picochat.data.corpus import Document, corpus_writer
-from picochat.data.duplicates import cluster_of, comparison_form
+from picochat.data.duplicates.forms import cluster_of, comparison_form
 from picochat.evals.rows import OptionScore, Reply
 from picochat.evals.scoring import build_record, score_row
 from picochat.evals.summarise import summarise_rows

@@ -44,7 +44,7 @@ class Rows:
     def __len__(self) -> int:
         return self._n
 
-    def take(self, rows: np.ndarray) -> RowBlock:
+    def take(self, rows: np.ndarray, epochs: np.ndarray | None = None) -> RowBlock:
         tokens = np.stack([np.random.default_rng(int(row)).integers(0, 32, ROW_TOKENS + 1) for row in rows])
         targets = tokens[:, 1:].copy()
         for place, row in enumerate(rows):

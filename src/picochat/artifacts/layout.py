@@ -22,6 +22,13 @@ CORPUS_DROPPED = "corpus_dropped.jsonl"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_REPORT = "tokenizer_report.json"
 
+SHARDS = "shards"
+SHARDS_MANIFEST = "shards/shards_manifest.json"
+SHARDS_WORK = "shards/.live-parts"
+"""Records of finished shards, until the manifest takes them over."""
+DATASET_WORK = ".live-dataset"
+"""Pieces of the corpus that are cleaned and sketched, until the corpus is written."""
+
 CHAT_TRAIN = "chat/train.jsonl"
 CHAT_HELDOUT = "chat/heldout.jsonl"
 CHAT_EVAL = "chat/eval.jsonl"
@@ -43,6 +50,8 @@ ROWS = "rows.jsonl"
 FIT_ROWS = "fit_rows.jsonl"
 HELDOUT_ROWS = "heldout_rows.jsonl"
 
+HONESTY = "honesty.json"
+HONESTY_HITS = "honesty_hits.jsonl"
 GATE = "gate.json"
 SUMMARY = "summary.json"
 SUMMARY_MD = "summary.md"
@@ -60,6 +69,11 @@ CKPT_EMA = "ema.safetensors"
 def checkpoint_slice(rank: int, size: int) -> str:
     """The file of a checkpoint that holds one rank's slices of optimizer and average."""
     return f"slice-{rank:05d}-of-{size:05d}.safetensors"
+
+
+def shard(side: str, number: int) -> str:
+    """`train`, 3 -> `shards/train-00003.bin`."""
+    return f"{SHARDS}/{side}-{number:05d}.bin"
 
 
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})

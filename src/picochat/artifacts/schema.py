@@ -10,12 +10,15 @@ from picochat.core.errors import refuse
 
 VERSIONS = {
     "run": 1,
+    "import_manifest": 1,
     "corpus_manifest": 1,
     "tokenizer_report": 1,
+    "shards_manifest": 1,
     "base_report": 1,
     "sft_report": 1,
     "eval_report": 1,
     "benchmark_report": 1,
+    "honesty": 1,
     "gate": 1,
     "summary": 1,
     "checkpoint": 1,

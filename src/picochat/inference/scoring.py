@@ -38,26 +38,23 @@ class ValidationSet:
 
     def __init__(
         self,
-        documents: Sequence[Sequence[int]],
+        documents: Sequence[Sequence[int] | NDArray[np.integer]],
         *,
         row_tokens: int,
         pad: int,
         token_bytes: NDArray[np.integer],
-        max_tokens: int | None = None,
     ) -> None:
         """`documents` are ids `<bos> text <eos>`; `token_bytes` [V] gives the text bytes of an id, 0 for specials.
 
-        With `max_tokens` only the first documents are taken, until they hold that many tokens. Raises
-        `data.no_val` when no document has a target.
+        Raises `data.no_val` when no document has a target.
         """
         self.token_bytes = np.asarray(token_bytes, np.int64)
-        kept = documents if max_tokens is None else _first_documents(documents, max_tokens)
-        windows = [(number, part) for number, ids in enumerate(kept) for part in _iter_windows(ids, row_tokens)]
+        windows = [(number, part) for number, ids in enumerate(documents) for part in _iter_windows(ids, row_tokens)]
         if not windows:
             refuse("data.no_val", f"{len(documents):,} validation documents hold 0 tokens to predict")
         items = [(part, [True] * len(part)) for _, part in windows]
         self.rows = PackedRows(items, [number for number, _ in windows], row_tokens, pad)
-        self.num_documents = len(kept)
+        self.num_documents = len(documents)
 
 
 @dataclass(frozen=True)
@@ -199,12 +196,9 @@ def _ratio(tops: NDArray[np.float64], bottoms: NDArray[np.float64]) -> tuple[flo
     return ratio, math.sqrt(squares * count / max(1, count - 1)) / float(bottoms.sum())
 
 
-def _first_documents(documents: Sequence[Sequence[int]], max_tokens: int) -> Sequence[Sequence[int]]:
-    totals = np.cumsum([len(ids) for ids in documents])
-    return documents[: max(1, int(np.searchsorted(totals, max_tokens, side="right")))]
-
-
-def _iter_windows(ids: Sequence[int], row_tokens: int) -> Iterator[Sequence[int]]:
+def _iter_windows(
+    ids: Sequence[int] | NDArray[np.integer], row_tokens: int
+) -> Iterator[Sequence[int] | NDArray[np.integer]]:
     for begin in range(0, len(ids) - 1, row_tokens):
         yield ids[begin : begin + row_tokens + 1]
 

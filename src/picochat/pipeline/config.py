@@ -9,11 +9,14 @@ from pydantic import Field, model_validator
 from picochat.core.config import Config, flatten, merge, nest
 from picochat.core.errors import refuse
 from picochat.data.config import DatasetConfig
+from picochat.data.shards.config import ShardSettings
 from picochat.distributed.config import DistributedConfig
 from picochat.model.config import ModelConfig
 from picochat.stages.base.config import BaseConfig
 from picochat.stages.evaluate.config import EvaluateConfig
+from picochat.stages.honesty.config import HonestyConfig
 from picochat.stages.sft.config import SftConfig
+from picochat.stages.shards.config import ShardsConfig
 from picochat.stages.summary.config import SummaryConfig
 from picochat.tokenizer.config import TokenizerConfig
 from picochat.training.config import MachineConfig
@@ -26,8 +29,10 @@ class RunConfig(Config):
 
     seed: int = Field(default=1, ge=0)
     data: DatasetConfig
+    honesty: HonestyConfig = HonestyConfig()
     tokenizer: TokenizerConfig
     model: ModelConfig
+    shards: ShardSettings = ShardSettings()
     base: BaseConfig
     sft: SftConfig
     eval: EvaluateConfig
@@ -51,6 +56,26 @@ class RunConfig(Config):
                     fix=f"set {name}.loop.seq_len = {self.model.max_seq_len}, or raise model.max_seq_len",
                 )
         return self
+
+    @model_validator(mode="after")
+    def _shards_fit(self) -> RunConfig:
+        self.shards_stage()
+        base, sft = self.base.loop.seq_len, self.sft.loop.seq_len
+        own_text = self.sft.text.corpus is None
+        if self.base.data_mode == "packed" and own_text and self.sft.replay_frac and base != sft:
+            refuse(
+                "config.conflict",
+                f"packed rows have base.loop.seq_len = {base:,} tokens, and sft.replay_frac mixes some into rows "
+                f"of sft.loop.seq_len = {sft:,}",
+                fix=f"set sft.loop.seq_len = {base}, or sft.replay_frac = 0",
+            )
+        return self
+
+    def shards_stage(self) -> ShardsConfig:
+        """The configuration of the shards stage: parts of base and shards. Raises `config.conflict`."""
+        return ShardsConfig(
+            settings=self.shards, data_mode=self.base.data_mode, row_tokens=self.base.loop.seq_len, text=self.base.text
+        )
 
     @model_validator(mode="after")
     def _optimizer_goes_on(self) -> RunConfig:

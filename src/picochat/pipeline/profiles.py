@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from picochat.core.errors import refuse
 from picochat.data.config import DatasetConfig
+from picochat.data.shards.config import ShardSettings
 from picochat.model.config import ModelConfig
 from picochat.pipeline.config import RunConfig
 from picochat.stages.base.config import BaseConfig
@@ -56,7 +57,10 @@ def tiny() -> RunConfig:
 
 
 def small() -> RunConfig:
-    """An evening on a laptop: about 11 M parameters, 22 tokens a parameter."""
+    """An evening on a laptop: about 11 M parameters, 22 tokens a parameter.
+
+    Its text is scarce and read many times, so no token of it is cropped.
+    """
     model = ModelConfig(vocab_size=8192, dim=320, n_layers=8, n_heads=5, n_kv_heads=1, head_dim=64, max_seq_len=512)
     return RunConfig(
         data=DatasetConfig(),
@@ -66,6 +70,7 @@ def small() -> RunConfig:
             loop=LoopConfig(tokens=240_000_000, seq_len=512, micro_batch_size=16, eval_every=500, save_every=500),
             data_mode="packed",
         ),
+        shards=ShardSettings(packing="no_crop"),
         sft=SftConfig(
             loop=LoopConfig(
                 tokens=20_000_000, seq_len=512, micro_batch_size=16, lr=5e-4, eval_every=500, save_every=500
@@ -78,7 +83,11 @@ def small() -> RunConfig:
 
 
 def h100_100m() -> RunConfig:
-    """107 M parameters, 2.15 B tokens, one GPU."""
+    """107 M parameters, 2.15 B tokens, one GPU.
+
+    Documents of a base row see each other: a mask keeps the fused kernels away and gained 0.0002 bits per byte in a
+    published run at rows of 2,048.
+    """
     model = ModelConfig(
         vocab_size=8192, dim=768, n_layers=16, n_heads=12, n_kv_heads=4, hidden_dim=2048, max_seq_len=512
     )
@@ -95,6 +104,7 @@ def h100_100m() -> RunConfig:
                 eval_every=500,
                 save_every=500,
                 loss_chunk_tokens=8192,
+                document_mask=False,
             ),
             data_mode="packed",
         ),
@@ -106,7 +116,7 @@ def h100_100m() -> RunConfig:
 
 
 def h200_1b_ddp8() -> RunConfig:
-    """1.12 B parameters, 22.4 B tokens in 21,400 steps of 1,048,576, eight GPUs."""
+    """1.12 B parameters, 22.4 B tokens in 21,400 steps of 1,048,576, eight GPUs. No mask in base, as above."""
     model = ModelConfig(
         vocab_size=32_768, dim=2048, n_layers=24, n_heads=16, n_kv_heads=4, hidden_dim=5440, max_seq_len=2048
     )
@@ -125,6 +135,7 @@ def h200_1b_ddp8() -> RunConfig:
                 checkpoint_blocks=True,
                 loss_chunk_tokens=8192,
                 state_digest_every=500,
+                document_mask=False,
             ),
             data_mode="sharded",
         ),
@@ -156,13 +167,3 @@ def load_profile(name: str) -> Profile:
     if name not in PROFILES:
         refuse("config.value", f"there is no profile {name!r}; known: {', '.join(PROFILES)}")
     return PROFILES[name]
-
-
-def require_available(profile: Profile, config: RunConfig) -> None:
-    """Refuses, before any work, what this version cannot run. Raises `usage.unavailable`."""
-    if config.base.data_mode != "memory":
-        refuse(
-            "usage.unavailable",
-            f"profile {profile.name} reads its data in mode {config.base.data_mode!r}; this version has mode 'memory'",
-            fix="add --set base.data_mode=memory when the corpus fits into memory, or use the profile tiny",
-        )

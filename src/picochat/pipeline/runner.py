@@ -23,6 +23,7 @@ from picochat.core.errors import PicochatError, refuse
 from picochat.core.events import EventWriter, SilentEvents, iter_events
 from picochat.core.log import LOGGER, close_log, open_log
 from picochat.core.progress import Progress, SilentProgress
+from picochat.core.workers import available_processes
 from picochat.distributed.config import DistributedConfig
 from picochat.distributed.ranks import Ranks, SoloRanks
 from picochat.pipeline.config import Resolved, RunConfig
@@ -44,6 +45,10 @@ class StageSpec(NamedTuple):
     schema: str
     arguments: Callable[[RunConfig], tuple[Config, ...]]
     shared: bool = False
+    wanted: Callable[[RunConfig], bool] = lambda config: True
+    """Whether a run of this configuration has the stage at all."""
+    needed: Callable[[RunStore], bool] = lambda store: True
+    """Whether there is anything for it to do, by what other stages have written."""
 
     @property
     def run(self) -> Callable[..., Any]:
@@ -51,13 +56,28 @@ class StageSpec(NamedTuple):
         return importlib.import_module(f"picochat.stages.{self.name}.run").run
 
 
-ATTEMPT_KEYS = {f"distributed.{key}" for key in DistributedConfig.model_fields}
-"""Settings of how ranks wait for each other: an attempt may have others than the one before. The fingerprint of a
+ATTEMPT_KEYS = {f"distributed.{key}" for key in DistributedConfig.model_fields} | {"machine.workers"}
+"""Settings of how processes share work: an attempt may have others than the one before. The fingerprint of a
 checkpoint holds what of them matters to a training."""
 STAGES = (
-    StageSpec("dataset", "corpus and chat rows", layout.CORPUS_MANIFEST, "corpus_manifest", lambda c: (c.data,)),
+    StageSpec(
+        "dataset",
+        "corpus and chat rows",
+        layout.CORPUS_MANIFEST,
+        "corpus_manifest",
+        lambda c: (c.data, c.honesty.contamination),
+    ),
+    StageSpec("honesty", "contamination", layout.HONESTY, "honesty", lambda c: (c.honesty,)),
     StageSpec(
         "tokenizer", "tokenizer and baselines", layout.TOKENIZER_REPORT, "tokenizer_report", lambda c: (c.tokenizer,)
+    ),
+    StageSpec(
+        "shards",
+        "tokens on disk",
+        layout.SHARDS_MANIFEST,
+        "shards_manifest",
+        lambda c: (c.shards_stage(),),
+        wanted=lambda c: c.base.data_mode != "memory",
     ),
     StageSpec(
         "base",
@@ -83,20 +103,42 @@ STAGES = (
 STAGE_BY_NAME = {spec.name: spec for spec in STAGES}
 
 
+def chosen_stages(config: RunConfig, names: tuple[str, ...] | None) -> list[StageSpec]:
+    """The stages of a run in their order: all that it has, or those of the names that it has."""
+    return [spec for spec in STAGES if (names is None or spec.name in names) and spec.wanted(config)]
+
+
 def run_benchmark(values: dict[str, Any], machine: MachineConfig) -> tuple[StageSpec, ...]:
-    """The benchmark stage as an extra one: its configuration is no part of the run's. Raises `config.*`."""
+    """The benchmark stage as an extra one: its configuration is no part of the run's. Raises `config.*`.
+
+    After it, items that have not been compared with the training text yet are compared.
+    """
     config = BenchmarkConfig.from_dict(values, "benchmark")
     report = layout.report_path(layout.benchmark_dir(config.name))
-    return (
-        StageSpec(
-            "benchmark",
-            f"benchmark {config.name}",
-            report,
-            "benchmark_report",
-            lambda _: (config, machine),
-            shared=True,
-        ),
+    measure = StageSpec(
+        "benchmark",
+        f"benchmark {config.name}",
+        report,
+        "benchmark_report",
+        lambda _: (config, machine),
+        shared=True,
     )
+    return measure, STAGE_BY_NAME["honesty"]._replace(needed=lambda store: _is_uncompared(store, report))
+
+
+def _is_uncompared(store: RunStore, report: str) -> bool:
+    """Whether the honesty report knows nothing of a benchmark's files, or names a report that was replaced since.
+
+    A run whose text is gone cannot be compared with anything.
+    """
+    if not store.has(layout.CORPUS):
+        return False
+    if not store.has(layout.HONESTY):
+        return True
+    manifest = Manifest.from_json(store.read(layout.HONESTY)["manifest"], layout.HONESTY)
+    compared = {ref.sha256 for ref in manifest.inputs}
+    files = {file["sha256"] for file in store.read(report)["files"]}
+    return report in {ref.path for ref in manifest.inputs} or not files <= compared
 
 
 @dataclass(frozen=True)
@@ -231,6 +273,7 @@ def run_stages(
             factory.clock,
             factory.stop,
             ranks,
+            config.machine.workers or available_processes(),
             live,
         )
 
@@ -240,7 +283,7 @@ def run_stages(
         watch = StatusThread(store, live, factory.stop, attempt, acknowledge) if ranks.is_main else NoStatus()
         with watch as status:
             try:
-                for spec in (*(spec for spec in STAGES if names is None or spec.name in names), *extra):
+                for spec in (*chosen_stages(config, names), *extra):
                     _run_stage(context, spec, config)
             except BaseException as err:
                 _record_failure(events, status, live, err)
@@ -282,6 +325,8 @@ def _run_alone(context: StageContext, spec: StageSpec, arguments: tuple[Config, 
 
 def _is_due(context: StageContext, spec: StageSpec, config: Config) -> bool:
     """Whether the stage is to be run: not on a resume that finds it finished. Raises `run.stopped`."""
+    if not spec.needed(context.store):
+        return False
     if context.resume and (found := inspect_finished(context.store, spec, config)):
         context.progress.say(f"{spec.name}: {found.reason}")
         if found.files:

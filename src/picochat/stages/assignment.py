@@ -9,6 +9,7 @@ from typing import Any
 import picochat
 from picochat.artifacts.code_record import code_record
 from picochat.data.rows import RowSource
+from picochat.data.shards.manifest import Exposure
 from picochat.inference.scoring import ValidationResult, ValidationSet
 from picochat.model.transformer import Transformer
 from picochat.tokenizer.tokenizer import Tokenizer
@@ -18,9 +19,18 @@ from picochat.training.objective import Objective
 from picochat.training.recipe import Recipe
 
 CADENCE = frozenset(
-    {"log_every", "sample_every", "save_every", "eval_every", "state_digest_every", "keep", "keep_every"}
+    {
+        "log_every",
+        "sample_every",
+        "save_every",
+        "eval_every",
+        "state_digest_every",
+        "keep",
+        "keep_every",
+        "prefetch_steps",
+    }
 )
-"""Settings that decide when something is written, never what is trained."""
+"""Settings that decide when something is written or read, never what is trained."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,8 @@ class Assignment:
     model: Transformer
     objective: Callable[[Recipe], Objective]
     rows: RowSource
-    unique_tokens: int
+    exposure: Sequence[Exposure]
+    """How often an epoch shows each source."""
     validation: ValidationSet
     tokenizer: Tokenizer
     compile: str

@@ -133,6 +133,7 @@ class Session:
             world_size=world.size,
             document_mask=work.loop.document_mask,
             device=world.device,
+            prefetch=work.loop.prefetch_steps,
         )
         self._strategy.shard(work.model, work.model.blocks)
         optimizer = OptimizerSet(work.model, recipe.optim)
@@ -264,6 +265,7 @@ class Session:
             seconds=seconds,
             tokens=tokens,
             save_s=self._save_s,
+            data_wait_s=self._trainer.data_wait_s,
             validation=found,
             ema=ema,
             saved=self._saved,

@@ -10,6 +10,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import StageRecord
 from picochat.checkpoint.format import CheckpointManifest
 from picochat.core.units import format_bytes, format_count, format_duration
+from picochat.data.shards.manifest import Exposure
 from picochat.inference.scoring import ValidationResult
 from picochat.model import sizing
 from picochat.stages.assignment import Assignment
@@ -35,6 +36,8 @@ class TrainingFacts:
     seconds: float
     tokens: int
     save_s: list[float]
+    data_wait_s: float
+    """Time in which the loop waited for its batches."""
     validation: ValidationResult
     ema: ValidationResult | None
     saved: CheckpointManifest
@@ -61,7 +64,8 @@ def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
             "targets_seen": state.targets_seen,
             "skipped_steps": state.skipped_steps,
             "epochs": round(facts.epochs, 4),
-            "unique_tokens": work.unique_tokens,
+            "unique_tokens": sum(source.unique_tokens for source in work.exposure),
+            "exposure": [describe_exposure(source, facts.epochs) for source in work.exposure],
             "completed": state.step == recipe.steps,
             "first_loss": fmean(facts.losses[:EDGE_STEPS]),
             "final_loss": fmean(facts.losses[-EDGE_STEPS:]),
@@ -72,6 +76,10 @@ def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
                 "duration_s": round(sum(facts.save_s), 3),
                 "frac": round(sum(facts.save_s) / facts.seconds, 4) if facts.seconds > 0 else 0.0,
             },
+            "data_wait": {
+                "duration_s": round(facts.data_wait_s, 3),
+                "frac": round(facts.data_wait_s / facts.seconds, 5) if facts.seconds > 0 else 0.0,
+            },
             "resumes": state.resumes,
         },
         "validation": asdict(facts.validation) | {"history": state.history},
@@ -79,6 +87,18 @@ def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
         "weights_digest": facts.saved.weights_digest,
         "checkpoint": {"folder": layout.checkpoint_dir(work.stage), "chosen": work.loop.keep, "step": facts.saved.step},
         "peak_rss_bytes": peak_rss_bytes(),
+    }
+
+
+def describe_exposure(source: Exposure, epochs: float) -> dict[str, Any]:
+    """How often the training has seen a source: passes over its different tokens."""
+    per_epoch = source.epoch_tokens / source.unique_tokens if source.unique_tokens else 0.0
+    return {
+        "source": source.source,
+        "unique_tokens": source.unique_tokens,
+        "epoch_tokens": source.epoch_tokens,
+        "budget_tokens": source.budget_tokens,
+        "passes": round(epochs * per_epoch, 4),
     }
 
 
@@ -127,7 +147,7 @@ def _story(body: dict[str, Any]) -> list[str]:
         f"{training['epochs']:.2f} passes over {format_count(training['unique_tokens'])} unique tokens; "
         f"{training['skipped_steps']} steps skipped by the guard.",
         f"Checkpoint saves: {saves['count']:,} in {format_duration(saves['duration_s'])}, "
-        f"{saves['frac']:.1%} of the time.",
+        f"{saves['frac']:.1%} of the time; waiting for batches {training['data_wait']['frac']:.2%}.",
         f"Loss {training['first_loss']:.3f} at the start, {training['final_loss']:.3f} at the end. "
         f"Peak memory {format_bytes(body['peak_rss_bytes'])}.",
     ]

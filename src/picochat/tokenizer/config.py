@@ -20,5 +20,8 @@ class TokenizerConfig(Config):
     min_frequency: int = Field(default=2, ge=1)
     """A pair seen less often never becomes a token."""
 
+    measure_bytes: int = Field(default=100_000_000, ge=1)
+    """The most text of each side that is encoded for the report; shards count the tokens of all of it."""
+
     baseline_max_tokens: int = Field(default=20_000_000, ge=1)
     """The most train tokens that the n-gram baselines are counted on; as many held-out tokens are scored at most."""

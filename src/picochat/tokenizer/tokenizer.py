@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import tiktoken
 import tokenizers
+from numpy.typing import NDArray
 
 from picochat.core.errors import refuse
 from picochat.core.hashing import sha256_bytes
@@ -37,7 +38,8 @@ from picochat.tokenizer.special import (
 )
 
 # tiktoken backtracks through a run of white space and overflows its stack near a million characters.
-_LONG_SPACE = re.compile(r"\s{10000}")
+LONG_SPACE_CHARS = 10_000
+_LONG_SPACE = re.compile(rf"\s{{{LONG_SPACE_CHARS}}}")
 
 
 class FastPathProof(NamedTuple):
@@ -92,9 +94,13 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without any special token. Raises `text.surrogate`."""
         require_encodable(text)
-        if self._fast is None or _LONG_SPACE.search(text):
+        if self._fast is None or (len(text) >= LONG_SPACE_CHARS and _LONG_SPACE.search(text)):
             return self._encode_slow([text])[0]
         return self._fast.encode_ordinary(text)
+
+    def encode_array(self, text: str) -> NDArray[np.uint32]:
+        """`encode` as an array; the library's own way to one is slower than through a list."""
+        return np.array(self.encode(text), np.uint32)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` of each text, in order."""
@@ -111,6 +117,12 @@ class Tokenizer:
     def decode_bytes(self, ids: Iterable[int], skip_special: bool = False) -> bytes:
         """The bytes of `ids`, special tokens by name unless skipped: for incremental UTF-8. Raises `tokenizer.id`."""
         return b"".join(self._bytes_of(int(token), skip_special) for token in ids)
+
+    def text_bytes(self, ids: NDArray[np.integer]) -> bytes:
+        """The bytes of the text among `ids`, special tokens left out; for whole documents. Raises `tokenizer.id`."""
+        if len(ids) and int(ids.max()) >= self.vocab_size:
+            refuse("tokenizer.id", f"id {int(ids.max())} is outside of the vocabulary of {self.vocab_size:,} ids")
+        return b"".join(map(self._pieces.__getitem__, ids[ids < len(self._pieces)].tolist()))
 
     def _bytes_of(self, token: int, skip_special: bool) -> bytes:
         if 0 <= token < len(self._pieces):

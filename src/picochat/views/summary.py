@@ -17,6 +17,8 @@ _THREE_FACTS = (
     "Three facts in three columns: answers to rows it trained on, to other templates and entities, "
     "and to independent rows."
 )
+_NOT_SCANNED = "Not scanned: whether eval rows or benchmark items stand in the training text is not known"
+_THREE_SCORES = "No item is left out of the full score. What could not be checked is not counted as clean."
 Content = Mapping[str, Any]
 
 
@@ -29,6 +31,7 @@ def render_summary(content: Content) -> str:
         _section("Blocked and warned", _checks(content, ("block", "warn", "waived"))),
         _section("What to do next", _next(content)),
         _section("Fit, held-out fit and eval", _rates(content["facts"]["rates"])),
+        _section("Scores with and without what stands in the training text", _contamination(content["facts"])),
         _section("Losses", _losses(content["facts"])),
         _section("External benchmarks", _benchmarks(content["facts"]["benchmarks"])),
         _section("Training", _training(content["facts"])),
@@ -104,6 +107,33 @@ def _rate(numbers: Mapping[str, Any] | None) -> str:
     if not numbers or numbers["rate"] is None:
         return UNKNOWN
     return f"{numbers['rate']:.3f} {format_interval(numbers['interval'])} ({numbers['k']:,} of {numbers['n']:,})"
+
+
+def _contamination(facts: Content) -> str:
+    """Three scores a row: on all items, on the clean, on the dirty ones; summaries of older versions have none."""
+    found = facts.get("contamination")
+    if found is None:
+        return ""
+    if not found["scanned"]:
+        return f"{_NOT_SCANNED}{f' ({problem})' if (problem := found['problem']) else ''}."
+    counts, scores = [], []
+    for name, entry in sorted(found["sets"].items()):
+        numbers = [format_value(entry[key]) for key in ("items", "dirty", "clean", "uncheckable")]
+        counts.append((name, *numbers, entry["problem"]))
+        for label, sides in entry["scores"].items():
+            three = (_score(sides[side]) for side in ("all", "clean", "dirty", "uncheckable"))
+            scores.append((name if label == "score" else f"{name}: {label}", *three))
+    tables = [
+        _table(("set", "items", "in the training text", "clean", "uncheckable", "problem"), counts),
+        _table(("rows", "all", "clean", "in the training text", "uncheckable"), scores),
+    ]
+    return "\n\n".join([table for table in tables if table] + [_THREE_SCORES])
+
+
+def _score(numbers: Mapping[str, Any] | None) -> str:
+    if not numbers or numbers["rate"] is None:
+        return UNKNOWN
+    return f"{numbers['rate']:.3f} {format_interval(numbers['interval'])} (n = {numbers['n']:,})"
 
 
 def _losses(facts: Content) -> str:

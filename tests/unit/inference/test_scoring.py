@@ -91,13 +91,6 @@ def test_the_mode_of_the_model_comes_back(model, training):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_max_tokens_keeps_the_first_whole_documents():
-    documents = [[BOS, 1, 2, EOS]] * 5
-    assert validation(documents, max_tokens=8).num_documents == 2
-    assert validation(documents, max_tokens=11).num_documents == 2
-    assert validation(documents, max_tokens=1).num_documents == 1
-
-
 def test_no_target_is_refused():
     with pytest.raises(PicochatError) as err:
         validation([])

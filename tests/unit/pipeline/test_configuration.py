@@ -6,7 +6,8 @@ from picochat.core.config import flatten
 from picochat.core.errors import PicochatError
 from picochat.model.sizing import count_parameters
 from picochat.pipeline.config import RunConfig, resolve, settings_layer
-from picochat.pipeline.profiles import PROFILES, load_profile, require_available
+from picochat.pipeline.profiles import PROFILES, load_profile
+from picochat.pipeline.runner import chosen_stages
 from picochat.training.recipe import resolve_recipe
 
 
@@ -61,25 +62,29 @@ def test_an_unknown_profile_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "stages"),
     [
-        ("small", "profile small reads its data in mode 'packed'"),
-        ("h100-100m", "profile h100-100m reads its data in mode 'packed'"),
-        ("h100-100m-ddp8", "profile h100-100m-ddp8 reads its data in mode 'packed'"),
-        ("h200-1b-ddp8", "profile h200-1b-ddp8 reads its data in mode 'sharded'"),
+        ("tiny", ["dataset", "honesty", "tokenizer", "base", "sft", "evaluate", "summary"]),
+        ("small", ["dataset", "honesty", "tokenizer", "shards", "base", "sft", "evaluate", "summary"]),
+        ("h200-1b-ddp8", ["dataset", "honesty", "tokenizer", "shards", "base", "sft", "evaluate", "summary"]),
     ],
 )
-def test_what_this_version_cannot_run_is_refused_by_name(name, shown):
-    err = refusal(require_available, load_profile(name), load_profile(name).build())
-    assert (err.code, err.exit_code) == ("usage.unavailable", 2)
+def test_a_run_has_the_shards_stage_when_its_data_mode_asks_for_it(name, stages):
+    assert [spec.name for spec in chosen_stages(load_profile(name).build(), None)] == stages
+    assert [spec.name for spec in chosen_stages(load_profile(name).build(), ("shards", "base"))] == stages[3:-3]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([("shards.boundary_tokens", False)], "every packed row begins with a document"),
+        ([("sft.loop.seq_len", 256)], "sft.replay_frac"),
+    ],
+)
+def test_settings_that_packed_rows_cannot_have_are_refused(values, shown):
+    err = refusal(resolve, "small", load_profile("small").build(), [("--set", settings_layer(values))])
+    assert (err.code, err.exit_code) == ("config.conflict", 2)
     assert shown in err.detail
-
-
-def test_what_this_version_can_run_is_not_refused():
-    require_available(load_profile("tiny"), load_profile("tiny").build())
-    small = load_profile("small")
-    in_memory = resolve("small", small.build(), [("--set", settings_layer([("base.data_mode", "memory")]))])
-    require_available(small, in_memory.config)
 
 
 def test_each_value_knows_where_it_came_from():

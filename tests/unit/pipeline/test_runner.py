@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import FileRef
 from picochat.artifacts.store import RunLock, RunStore
 from picochat.core import failpoints, fs
 from picochat.core.config import Config
 from picochat.core.errors import PicochatError, refuse
-from picochat.core.events import iter_events
+from picochat.core.events import SilentEvents, iter_events
 from picochat.core.jsonio import read_json
 from picochat.core.progress import SilentProgress
 from picochat.pipeline import live as live_module
@@ -26,7 +27,7 @@ from picochat.pipeline.runner import (
     run_benchmark,
     run_stages,
 )
-from picochat.stages.contract import StopFlag
+from picochat.stages.contract import StageContext, StopFlag
 from picochat.training.config import MachineConfig
 from picochat.views.run_state import read_run_state
 
@@ -71,6 +72,7 @@ def spec(run, name="made"):
         schema="base_report",
         arguments=lambda _: (Part(),),
         run=run,
+        needed=lambda store: True,
     )
 
 
@@ -259,10 +261,34 @@ def test_a_stage_is_unfinished_under_another_configuration_or_without_report(sto
 
 
 def test_stages_come_in_order_and_each_has_a_module():
-    assert [stage.name for stage in STAGES] == ["dataset", "tokenizer", "base", "sft", "evaluate", "summary"]
-    (extra,) = run_benchmark({"name": "blimp", "data": "/x", "limit": None}, MachineConfig())
-    assert extra.report == "benchmarks/blimp/report.json"
+    names = ["dataset", "honesty", "tokenizer", "shards", "base", "sft", "evaluate", "summary"]
+    assert [stage.name for stage in STAGES] == names
+    measure, compare = run_benchmark({"name": "blimp", "data": "/x", "limit": None}, MachineConfig())
+    assert (measure.report, compare.name) == ("benchmarks/blimp/report.json", "honesty")
     assert refusal(run_benchmark, {"nam": "blimp"}, MachineConfig()).code == "config.key"
+
+
+def write_with_inputs(store, path, schema, inputs, **body):
+    manifest = StageContext(store, SilentEvents(1), seed=1).record("made", Part()).manifest(0.0)
+    refs = [{"kind": "made", "path": name, "bytes": 1, "sha256": digest} for name, digest in inputs.items()]
+    store.write_report(
+        path, schema, body, manifest.model_copy(update={"inputs": tuple(map(FileRef.model_validate, refs))})
+    )
+
+
+def test_after_a_benchmark_what_was_never_compared_is_compared(store):
+    measure, compare = run_benchmark({"name": "blimp", "data": "/x", "limit": None}, MachineConfig())
+    assert not compare.needed(store), "there is no text to compare with"
+    store.write(layout.CORPUS, b"text")
+    assert compare.needed(store)
+    write_with_inputs(store, measure.report, "benchmark_report", {}, files=[{"sha256": "a" * 64}, {"sha256": "b" * 64}])
+    for inputs, needed in (
+        ({"/x/a": "a" * 64}, True),
+        ({"/x/a": "a" * 64, "/x/b": "b" * 64}, False),
+        ({"/x/a": "a" * 64, "/x/b": "b" * 64, measure.report: "c" * 64}, True),
+    ):
+        write_with_inputs(store, layout.HONESTY, "honesty", inputs)
+        assert compare.needed(store) is needed
 
 
 def wait_for(condition) -> bool:

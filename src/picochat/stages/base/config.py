@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from picochat.core.config import Config
+from picochat.data.shards.config import DataMode
 from picochat.stages.text_source import TextSource
 from picochat.training.config import LoopConfig
 
@@ -14,5 +13,5 @@ class BaseConfig(Config):
 
     loop: LoopConfig
     text: TextSource = TextSource()
-    data_mode: Literal["memory", "sharded", "packed"] = "memory"
-    """Where the tokens come from; this version trains from memory."""
+    data_mode: DataMode = "memory"
+    """Where the tokens come from: RAM, windows over shards, or shards of packed rows."""

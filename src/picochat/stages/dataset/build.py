@@ -1,29 +1,44 @@
-"""From raw documents to the corpus: clean, remove duplicates, choose the side, write; and count every document once."""
+"""From a pack to the corpus: pieces cleaned by several processes, joined, and written; every document counted once."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from picochat.core.disk_arrays import open_array
 from picochat.core.errors import refuse
+from picochat.core.failpoints import failpoint
 from picochat.core.fs import HashingWriter, atomic_writer
 from picochat.core.jsonio import canonical_json
-from picochat.core.progress import Progress
-from picochat.data.cleaning import clean
+from picochat.core.progress import Pace
 from picochat.data.config import DatasetConfig
-from picochat.data.corpus import FLAG_SECRET, CorpusReader, CorpusWriter, Document, corpus_writer
-from picochat.data.duplicates import ExactDuplicates, cluster_of, comparison_form
+from picochat.data.corpus import BLOCK_DOCUMENTS, FLAG_EMAIL, FLAG_SECRET, CorpusWriter, corpus_writer
 from picochat.data.pack import LoadedPack, Source, Split
-from picochat.data.sources import RawDocument, iter_source
-from picochat.data.split import TRAIN, VAL, document_key, split_of
+from picochat.data.pieces import iter_pieces
+from picochat.stages.contract import StageContext
+from picochat.stages.dataset.contaminated import Contaminated
+from picochat.stages.dataset.join import CleanedPieces, Joined, content_digest
+from picochat.stages.dataset.piece_files import Dropped, FrozenPlan, PieceRecord
+from picochat.stages.dataset.piece_work import PiecePlan, build_piece_worker
 
+STAGE = "dataset"
 SAMPLES_A_REASON = 20
-EXACT_DUPLICATE = "exact_duplicate"
-_PROGRESS_EVERY = 500
+EXACT_DUPLICATE, NEAR_DUPLICATE, CONTAMINATED = "exact_duplicate", "near_duplicate", "contaminated"
+_PROGRESS_EVERY = 2000
+
+
+class Finished(NamedTuple):
+    """A cleaned piece: the number of its source, and what became of it."""
+
+    source: int
+    record: PieceRecord
 
 
 @dataclass
@@ -32,10 +47,12 @@ class SourceTally:
 
     read: int = 0
     kept: int = 0
+    train_bytes: int = 0
     front_matter: int = 0
     secrets: int = 0
+    emails: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    content: Any = field(default_factory=hashlib.sha256)
+    content: str = ""
     """Digest over everything read, in order."""
 
     def describe(self) -> str:
@@ -48,127 +65,197 @@ class CorpusTally:
     """What became of all documents."""
 
     sources: dict[str, SourceTally] = field(default_factory=dict)
-    samples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     documents: list[int] = field(default_factory=lambda: [0, 0])
     """Kept documents a side: train, val."""
     bytes: list[int] = field(default_factory=lambda: [0, 0])
     """Bytes of the kept texts a side, without the newline after each."""
     chars: int = 0
-    smallest_key: float = 1.0
+    duplicates: dict[str, Any] | None = None
+    """What the search for near duplicates did."""
 
     @property
     def dropped(self) -> Counter[str]:
         return sum((tally.dropped for tally in self.sources.values()), Counter())
 
 
+def clean_pieces(ctx: StageContext, loaded: LoadedPack, plan: PiecePlan) -> list[Finished]:
+    """The source and record of every piece, in order; pieces that an earlier attempt finished are taken over.
+
+    Raises `source.*`, `disk.*`, `workers.lost` or `run.stopped`.
+    """
+    frozen = FrozenPlan(plan.folder, iter_pieces(loaded))
+    pace, done = Pace(ctx.clock, frozen.bytes), []
+    results = ctx.map_many(partial(build_piece_worker, plan), frozen, frozen.count, frozen.bytes)
+    for piece, record in zip(frozen, results, strict=True):
+        failpoint("data.after_piece")
+        done.append(Finished(piece.source, record))
+        pace.add(piece.bytes)
+        ctx.progress.update(pace.done, pace.total, f"cleaning {loaded.pack.sources[piece.source].id}, {pace.note()}")
+    return done
+
+
+def tally_sources(sources: Sequence[Source], done: Sequence[Finished]) -> CorpusTally:
+    """What the pieces say; what becomes of the cleaned documents is counted as they are written."""
+    tally = CorpusTally()
+    for place, source in enumerate(sources):
+        records = [piece.record for piece in done if piece.source == place]
+        tally.sources[source.id] = SourceTally(
+            read=sum(record.read for record in records),
+            front_matter=sum(record.front_matter for record in records),
+            content=content_digest(records),
+        )
+    return tally
+
+
 class CorpusBuild:
-    """One pass over a pack. `corpus` and `dropped` take what is kept and what is not."""
+    """Writes the corpus and the list of what was dropped, in the order in which documents were read."""
 
-    def __init__(self, config: DatasetConfig, split: Split, corpus: CorpusWriter, dropped: HashingWriter) -> None:
-        self._config = config
-        self._split = split
-        self._corpus = corpus
-        self._dropped = dropped
-        self._duplicates = ExactDuplicates()
-        self.tally = CorpusTally()
-
-    def add_source(
-        self, number: int, source: Source, documents: Iterator[RawDocument], progress: Progress, total: int
+    def __init__(
+        self, pieces: CleanedPieces, joined: Joined, contaminated: Contaminated, sources: Sequence[Source]
     ) -> None:
-        """Takes all documents of a source. Raises `source.empty` or `source.dropped`."""
-        tally = self.tally.sources.setdefault(source.id, SourceTally())
-        for raw in documents:
-            if tally.read % _PROGRESS_EVERY == 0:
-                progress.update(number, total, f"{source.id}: {tally.read:,} documents")
-            tally.read += 1
-            tally.front_matter += bool(raw.metadata)
-            tally.content.update(
-                canonical_json([raw.name, raw.drop_reason]) + (raw.text or "").encode(errors="surrogatepass")
-            )
-            reason = raw.drop_reason if raw.text is None else self._take(number, raw.text, tally)
-            if reason is not None:
-                self._drop(raw, reason, tally)
-        self._require_enough(source, tally)
+        self._pieces, self._joined, self._contaminated, self._sources = pieces, joined, contaminated, sources
+        self._numbers = open_array(pieces.folder / "join" / "numbers.i64", np.int64, (len(pieces),), create=True)
+        """The number in the corpus of each document that stays, -1 of the others."""
+        count = 0
+        for first in range(0, len(pieces), BLOCK_DOCUMENTS):
+            last = min(len(pieces), first + BLOCK_DOCUMENTS)
+            stays = joined.kept(first, last) & contaminated.stays(first, last)
+            self._numbers[first:last] = np.where(stays, count + np.cumsum(stays) - 1, -1)
+            count += int(stays.sum())
 
-    def _take(self, number: int, raw_text: str, tally: SourceTally) -> str | None:
-        """Keeps a document, or answers with the reason why not."""
-        text, reason, has_secret = clean(raw_text, self._config.cleaning)
-        if reason is not None:
-            return reason
-        form = comparison_form(text)
-        if not self._duplicates.is_first(form):
-            return EXACT_DUPLICATE
-        key = document_key(self._split.salt, form)
-        side = split_of(key, self._split.val_fraction)
-        flags = FLAG_SECRET if has_secret else 0
-        n_bytes = self._corpus.add(Document(text, number, side, cluster_of(form), flags))
-        tally.kept += 1
-        tally.secrets += has_secret
-        self.tally.documents[side] += 1
-        self.tally.bytes[side] += n_bytes
-        self.tally.chars += len(text)
-        self.tally.smallest_key = min(self.tally.smallest_key, key)
-        return None
+    def write(
+        self,
+        done: Sequence[Finished],
+        tally: CorpusTally,
+        corpus: CorpusWriter,
+        dropped: HashingWriter,
+        progress: Callable[[float, float], None],
+    ) -> None:
+        """Raises `disk.*`, or `artifact.changed` when a piece is not what was written."""
+        for place, piece in enumerate(done):
+            source = self._sources[piece.source]
+            counts = tally.sources[source.id]
+            for drop in self._iter_piece(place, piece.source, counts, tally, corpus):
+                self._drop(source, drop, counts, tally, dropped)
+            progress(corpus.n_documents, len(self._pieces))
 
-    def _drop(self, raw: RawDocument, reason: str, tally: SourceTally) -> None:
-        row = {"source": raw.source_id, "name": raw.name.encode(errors="replace").decode(), "reason": reason}
-        code = reason.partition(":")[0]
-        tally.dropped[code] += 1
-        samples = self.tally.samples.setdefault(code, [])
+    def _iter_piece(
+        self, place: int, source: int, counts: SourceTally, tally: CorpusTally, corpus: CorpusWriter
+    ) -> Iterator[tuple[Dropped, dict[str, Any]]]:
+        """Writes what stays of a piece and yields what does not, both in the order in which it was read."""
+        files = self._pieces.files(place)
+        drops = files.iter_drops()
+        waiting = next(drops, None)
+        first = int(self._pieces.firsts[place])
+        for offset, name in enumerate(files.iter_names()):
+            number = first + offset
+            ordinal = int(self._pieces.documents["ordinal"][number])
+            while waiting is not None and waiting.ordinal < ordinal:
+                yield waiting, {}
+                waiting = next(drops, None)
+            reason, more = self._reason(number)
+            if reason is None:
+                self._keep(number, source, counts, tally, corpus)
+            else:
+                yield Dropped(ordinal, name, reason), more
+        while waiting is not None:
+            yield waiting, {}
+            waiting = next(drops, None)
+
+    def _reason(self, number: int) -> tuple[str | None, dict[str, Any]]:
+        """Why a cleaned document does not stay, and the document of the corpus that stays in its place."""
+        for reason, twins in ((EXACT_DUPLICATE, self._joined.exact), (NEAR_DUPLICATE, self._joined.near)):
+            if (twin := int(twins[number])) >= 0:
+                place = int(self._numbers[twin])
+                return reason, {"document": place} if place >= 0 else {}
+        if not self._contaminated.stays(number, number + 1)[0]:
+            return CONTAMINATED, self._contaminated.describe(number)
+        return None, {}
+
+    def _keep(self, number: int, source: int, counts: SourceTally, tally: CorpusTally, corpus: CorpusWriter) -> None:
+        document, data = self._pieces.documents[number], self._pieces.data(number)
+        digest, flags, side = document["sha256"].tobytes(), int(document["flags"]), int(self._joined.split[number])
+        if hashlib.sha256(data).digest() != digest:
+            refuse("artifact.changed", f"document {number:,} of the cleaned pieces is not what was written")
+        corpus.add_bytes(data, digest, source, side, int(self._joined.cluster[number]), flags)
+        counts.kept += 1
+        counts.train_bytes += len(data) if side == 0 else 0
+        counts.secrets += bool(flags & FLAG_SECRET)
+        counts.emails += bool(flags & FLAG_EMAIL)
+        tally.documents[side] += 1
+        tally.bytes[side] += len(data)
+        tally.chars += int(document["chars"])
+
+    def _drop(
+        self,
+        source: Source,
+        found: tuple[Dropped, dict[str, Any]],
+        counts: SourceTally,
+        tally: CorpusTally,
+        dropped: HashingWriter,
+    ) -> None:
+        drop, more = found
+        code = drop.reason.partition(":")[0]
+        counts.dropped[code] += 1
+        samples = tally.samples.setdefault(code, [])
         if len(samples) < SAMPLES_A_REASON:
-            samples.append({"source": row["source"], "name": row["name"]})
-        self._dropped.write(canonical_json(row) + b"\n")
-
-    def _require_enough(self, source: Source, tally: SourceTally) -> None:
-        if tally.kept == 0:
-            refuse("source.empty", f"source {source.id!r} ({source.path}) {tally.describe()}")
-        lost = 1 - tally.kept / tally.read
-        if lost > self._config.max_dropped:
-            refuse(
-                "source.dropped",
-                f"source {source.id!r} lost {lost:.1%}, limit {self._config.max_dropped:.1%}: {tally.describe()}",
-            )
-
-    def require_sides(self) -> None:
-        """Raises `data.no_val` or `data.no_train`."""
-        train, val = self.tally.documents
-        fraction = self._split.val_fraction
-        if val == 0:
-            enough = min(0.5, self.tally.smallest_key * 1.01 + 0.001)
-            refuse(
-                "data.no_val",
-                f"0 of {train:,} documents are held out at val_fraction = {fraction:g}",
-                fix=f"raise it: --set data.val_fraction={enough:.3f} holds out one document, or add documents",
-            )
-        if train == 0:
-            refuse("data.no_train", f"all {val:,} documents are held out at val_fraction = {fraction:g}")
+            samples.append({"source": source.id, "name": drop.name} | more)
+        dropped.write(canonical_json({"source": source.id, "name": drop.name, "reason": drop.reason} | more) + b"\n")
 
 
-def build_corpus(
-    loaded: LoadedPack, config: DatasetConfig, split: Split, paths: tuple[Path, Path, Path], progress: Progress
+def write_corpus(
+    ctx: StageContext,
+    loaded: LoadedPack,
+    config: DatasetConfig,
+    done: Sequence[Finished],
+    build: CorpusBuild,
+    paths: tuple[Path, Path, Path],
 ) -> CorpusTally:
-    """Writes the text, the records and the dropped list, each whole, and none when the pack is unusable."""
+    """Writes the text, the records and the dropped list, each whole, and none when a source lost too much."""
+    tally = tally_sources(loaded.pack.sources, done)
     text_path, records_path, dropped_path = paths
     with atomic_writer(dropped_path) as dropped, corpus_writer(text_path, records_path) as corpus:
-        build = CorpusBuild(config, split, corpus, dropped)
-        sources = loaded.pack.sources
-        for number, source in enumerate(sources):
-            build.add_source(number, source, iter_source(loaded, source), progress, len(sources))
-        build.require_sides()
-        progress.update(len(sources), len(sources), f"{corpus.n_documents:,} documents")
-    return build.tally
+        build.write(done, tally, corpus, dropped, ctx.watch("writing the corpus"))
+        for source in loaded.pack.sources:
+            require_enough(source, tally.sources[source.id], config.max_dropped)
+    return tally
 
 
-def recompute_checks(reader: CorpusReader, split: Split) -> dict[str, int]:
-    """What the written files say by themselves: texts on both sides, on the wrong side, twice, or not as recorded."""
-    sides: dict[str, set[int]] = {}
-    counts = {"split_leak": 0, "misplaced": 0, "exact_left": 0, "digest_mismatch": 0}
-    for index, record in enumerate(reader.documents):
-        form = comparison_form(reader.text(index))
-        side = int(record["split"])
-        counts["exact_left"] += form in sides
-        counts["misplaced"] += side != split_of(document_key(split.salt, form), split.val_fraction)
-        counts["digest_mismatch"] += hashlib.sha256(reader.data(index)).digest() != record["sha256"].tobytes()
-        sides.setdefault(form, set()).add(side)
-    counts["split_leak"] = sum(both >= {TRAIN, VAL} for both in sides.values())
-    return counts
+def require_enough(source: Source, tally: SourceTally, max_dropped: float) -> None:
+    """Raises `source.empty` or `source.dropped`. Duplicates are no loss: what they say is there once."""
+    if tally.kept == 0:
+        refuse("source.empty", f"source {source.id!r} ({source.place}) {tally.describe()}")
+    repeated = tally.dropped[EXACT_DUPLICATE] + tally.dropped[NEAR_DUPLICATE]
+    lost = 1 - (tally.kept + repeated) / tally.read
+    if lost > max_dropped:
+        refuse(
+            "source.dropped",
+            f"source {source.id!r} lost {lost:.1%}, limit {max_dropped:.1%}: {tally.describe()}",
+        )
+
+
+def require_documents(sources: Sequence[Source], done: Sequence[Finished], max_dropped: float) -> None:
+    """Raises `source.empty` or `source.dropped` for what cleaning left, before anything is made from it."""
+    tally = tally_sources(sources, done)
+    for piece in done:
+        counts = tally.sources[sources[piece.source].id]
+        counts.kept += piece.record.kept
+        counts.dropped.update(piece.record.dropped)
+    for source in sources:
+        require_enough(source, tally.sources[source.id], max_dropped)
+
+
+def require_sides(documents: Sequence[int], split: Split, smallest_key: float) -> None:
+    """Raises `data.no_val` or `data.no_train`. `documents` are those of the train and of the held-out side."""
+    train, val = documents
+    fraction = split.val_fraction
+    if val == 0:
+        enough = min(0.5, smallest_key * 1.01 + 0.001)
+        refuse(
+            "data.no_val",
+            f"0 of {train:,} documents are held out at val_fraction = {fraction:g}",
+            fix=f"raise it: --set data.val_fraction={enough:.3f} holds out one document, or add documents",
+        )
+    if train == 0:
+        refuse("data.no_train", f"all {val:,} documents are held out at val_fraction = {fraction:g}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from picochat.core.errors import refuse
 from picochat.data.conversations import ConversationRow, EvalRow, PairRow, read_chat_rows, read_eval_rows
-from picochat.data.duplicates import comparison_form
+from picochat.data.duplicates.forms import comparison_form
 from picochat.data.pack import LoadedPack, Split
 from picochat.data.skills.config import SkillsConfig
 from picochat.data.skills.disjoint import check_disjoint
@@ -46,7 +46,7 @@ class ChatSets:
         }
 
 
-def build_chat(loaded: LoadedPack, skills: SkillsConfig | None, split: Split, train_texts: list[str]) -> ChatSets:
+def build_chat(loaded: LoadedPack, skills: SkillsConfig | None, split: Split, train_texts: Iterable[str]) -> ChatSets:
     """The three sets; generated rows take words from the train side. Raises `chat.*`, `eval.row` or `skills.*`."""
     sets = ChatSets()
     if skills is not None:
@@ -59,7 +59,7 @@ def build_chat(loaded: LoadedPack, skills: SkillsConfig | None, split: Split, tr
     return sets
 
 
-def _add_skills(sets: ChatSets, config: SkillsConfig, loaded: LoadedPack, train_texts: list[str]) -> None:
+def _add_skills(sets: ChatSets, config: SkillsConfig, loaded: LoadedPack, train_texts: Iterable[str]) -> None:
     rows = generate_skills(config, loaded.pack.identity, train_texts)
     violations = check_disjoint(rows)
     sets.train.extend(rows.to_pairs())

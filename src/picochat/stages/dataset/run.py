@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from picochat.artifacts import layout
+from picochat.artifacts.code_record import code_record
 from picochat.artifacts.store import RunStore, StageRecord
 from picochat.core.fs import make_dir
 from picochat.core.hashing import digest_of
 from picochat.data.builtin import BUILTIN_PATHS
 from picochat.data.config import DatasetConfig
+from picochat.data.contamination.config import ContaminationConfig
 from picochat.data.conversations import encode_rows
-from picochat.data.corpus import CorpusReader
-from picochat.data.pack import BUILTIN, LoadedPack, Source, Split, load_pack
-from picochat.stages.contract import StageContext
-from picochat.stages.dataset.build import EXACT_DUPLICATE, CorpusTally, SourceTally, build_corpus, recompute_checks
+from picochat.data.duplicates.sketch import resolve_engine
+from picochat.data.holdout import HoldoutFacts, examine_holdout
+from picochat.data.imports.manifest import MANIFEST as IMPORT_MANIFEST
+from picochat.data.pack import LoadedPack, Split, load_pack
+from picochat.data.split import TRAIN
+from picochat.stages.contract import BYTES_A_PROCESS, StageContext
+from picochat.stages.dataset.build import CorpusBuild, clean_pieces, require_documents, require_sides, write_corpus
 from picochat.stages.dataset.chat import ChatSets, build_chat
+from picochat.stages.dataset.contaminated import collect_sets, find_contaminated, find_nothing
+from picochat.stages.dataset.describe import describe_dataset, warnings_of
+from picochat.stages.dataset.imported import require_imports
+from picochat.stages.dataset.join import CleanedPieces, Joined, join_pieces
+from picochat.stages.dataset.piece_files import has_finished_pieces
+from picochat.stages.dataset.piece_work import PiecePlan
+from picochat.stages.dataset.sweep import sweep_train
 
 STAGE = "dataset"
+WORD_BYTES = 64_000_000
+"""Train text that lends words to the generated skills: the beginning of the corpus."""
 _OUTPUTS = {
     "corpus": layout.CORPUS,
     "corpus_documents": layout.CORPUS_DOCUMENTS,
@@ -30,37 +46,105 @@ _OUTPUTS = {
 }
 
 
-def run(ctx: StageContext, config: DatasetConfig) -> None:
-    """Builds the dataset of a run; on any error none of its files is left.
+def run(ctx: StageContext, config: DatasetConfig, comparison: ContaminationConfig | None = None) -> None:
+    """Builds the dataset of a run; on any error none of its files is left, and what is cleaned waits for a restart.
 
-    Raises `usage.*`, `config.*`, `source.*`, `data.*`, `chat.*`, `eval.row`, `skills.*` or `disk.*`.
+    `comparison` says how documents are held against evals and benchmarks where the pack drops what matches.
+
+    Raises `usage.*`, `config.*`, `source.*`, `data.*`, `chat.*`, `eval.row`, `skills.*`, `benchmark.*`, `disk.*`,
+    `workers.lost` or `run.stopped`.
     """
     record = ctx.record(STAGE, config)
     loaded = load_pack(config.pack)
+    require_imports(loaded)
     split = _resolved_split(loaded, config)
-    _record_inputs(record, loaded)
     with _all_or_nothing(ctx.store):
-        text, records, dropped = (
-            ctx.store.path(name) for name in (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_DROPPED)
-        )
-        tally = build_corpus(loaded, config, split, (text, records, dropped), ctx.progress)
-        reader = CorpusReader(text, records)
-        chat = build_chat(
-            loaded, config.skills if config.generate_skills else None, split, list(reader.iter_texts("train"))
-        )
+        _record_inputs(record, loaded)
+        plan = build_plan(ctx, loaded, config, split)
+        done = clean_pieces(ctx, loaded, plan)
+        require_documents(loaded.pack.sources, done, config.max_dropped)
+        pieces = CleanedPieces(plan.folder, [piece.record for piece in done])
+        joined, searched = _join(ctx, pieces, config, split)
+        chat = build_chat(loaded, config.skills if config.generate_skills else None, split, word_texts(pieces, joined))
+        if loaded.pack.contamination == "drop":
+            sets = collect_sets(loaded, chat, record)
+            contaminated = find_contaminated(ctx, pieces, joined, sets, comparison or ContaminationConfig())
+        else:
+            contaminated = find_nothing(pieces)
+        build = CorpusBuild(pieces, joined, contaminated, loaded.pack.sources)
+        paths = [ctx.store.path(name) for name in (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_DROPPED)]
+        tally = write_corpus(ctx, loaded, config, done, build, (paths[0], paths[1], paths[2]))
+        require_sides(tally.documents, split, joined.smallest_key)
+        tally.duplicates = searched
         _write_chat(ctx.store, chat)
         for kind, name in _OUTPUTS.items():
             record.add_output(kind, name)
-        warnings = _warnings(loaded, tally, chat)
-        body = _manifest_body(loaded, split, tally, recompute_checks(reader, split), chat, warnings)
+        facts = _examine(ctx, config, split)
+        warnings = warnings_of(loaded, tally, chat, facts)
+        body = describe_dataset(loaded, split, tally, asdict(facts), chat, warnings)
         ctx.store.write_report(layout.CORPUS_MANIFEST, "corpus_manifest", body, record.manifest(ctx.clock.monotonic()))
+    shutil.rmtree(plan.folder, ignore_errors=True)
     for warning in warnings:
         ctx.events.emit("warning", STAGE, code="dataset", text=warning)
 
 
+def _join(
+    ctx: StageContext, pieces: CleanedPieces, config: DatasetConfig, split: Split
+) -> tuple[Joined, dict[str, Any] | None]:
+    """All documents with their twins and sides, and what the search for near ones did. Both sides have some."""
+    joined = join_pieces(pieces, config.duplicates, split, ctx.watch("searching for duplicates"))
+    require_sides(joined.count_sides(), split, joined.smallest_key)
+    if joined.stats is None:
+        return joined, None
+    return joined, joined.stats | {"swept": sweep_train(ctx, pieces, joined, config.duplicates)}
+
+
+def build_plan(ctx: StageContext, loaded: LoadedPack, config: DatasetConfig, split: Split) -> PiecePlan:
+    """What all pieces have in common; pieces of an earlier attempt under another plan are not taken over."""
+    engine = list(resolve_engine(config.duplicates)) if config.duplicates.near else None
+    settings = [config.cleaning.as_dict(), config.duplicates.as_dict(), split.salt, engine]
+    folder = ctx.store.path(layout.DATASET_WORK)
+    make_dir(folder)
+    return PiecePlan(
+        sources=tuple(loaded.pack.sources),
+        cleaning=config.cleaning,
+        duplicates=config.duplicates,
+        salt=split.salt,
+        folder=folder,
+        base=digest_of([settings, code_record().package_digest]),
+    )
+
+
+def word_texts(pieces: CleanedPieces, joined: Joined) -> Iterator[str]:
+    """The first train documents, up to a number of bytes: a larger corpus lends no better words."""
+    size = 0
+    for number in joined.iter_kept(TRAIN):
+        size += int(pieces.documents["length"][number])
+        if size > WORD_BYTES:
+            return
+        yield pieces.text(number)
+
+
+def _examine(ctx: StageContext, config: DatasetConfig, split: Split) -> HoldoutFacts:
+    """The written corpus, read back."""
+    text, records = ctx.store.path(layout.CORPUS), ctx.store.path(layout.CORPUS_DOCUMENTS)
+    return examine_holdout(
+        text,
+        records,
+        ctx.store.path(layout.DATASET_WORK) / "examined",
+        duplicates=config.duplicates,
+        split=split,
+        processes=min(ctx.workers, max(1, text.stat().st_size // BYTES_A_PROCESS)),
+        progress=ctx.watch("reading the corpus back"),
+    )
+
+
 @contextlib.contextmanager
 def _all_or_nothing(store: RunStore) -> Iterator[None]:
-    """Takes the stage's files away again when it fails: without their manifest nobody could trust them."""
+    """Takes the stage's files away again when it fails: without their manifest nobody could trust them.
+
+    Finished pieces stay, for whoever mends the cause and runs the command again.
+    """
     try:
         yield
     except BaseException:
@@ -68,6 +152,8 @@ def _all_or_nothing(store: RunStore) -> Iterator[None]:
             store.path(name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             store.path(layout.CHAT_TRAIN).parent.rmdir()
+        if not has_finished_pieces(store.path(layout.DATASET_WORK)):
+            shutil.rmtree(store.path(layout.DATASET_WORK), ignore_errors=True)
         raise
 
 
@@ -81,11 +167,15 @@ def _record_inputs(record: StageRecord, loaded: LoadedPack) -> None:
     """Single files are named with their digests; the content of a folder is covered by its source's digest."""
     if loaded.file is not None:
         record.add_input("pack", loaded.file)
-    files = [("source", source.path) for source in loaded.pack.sources if source.path not in BUILTIN_PATHS]
-    files += [("chat", file.path) for file in loaded.pack.chat] + [("eval", file.path) for file in loaded.pack.eval]
-    for kind, name in files:
-        if loaded.resolve(name).is_file():
-            record.add_input(kind, loaded.resolve(name))
+    sources = [source for source in loaded.pack.sources if source.path not in BUILTIN_PATHS]
+    paths = [("source", loaded.source_path(source)) for source in sources]
+    paths += [("chat", loaded.resolve(file.path)) for file in loaded.pack.chat]
+    paths += [("eval", loaded.resolve(file.path)) for file in loaded.pack.eval]
+    for kind, path in paths:
+        if path.is_file():
+            record.add_input(kind, path)
+        elif (manifest := path / IMPORT_MANIFEST).is_file():
+            record.add_input("import_manifest", manifest)
 
 
 def _write_chat(store: RunStore, chat: ChatSets) -> None:
@@ -93,85 +183,3 @@ def _write_chat(store: RunStore, chat: ChatSets) -> None:
     store.write(layout.CHAT_TRAIN, encode_rows(chat.train))
     store.write(layout.CHAT_HELDOUT, encode_rows(chat.heldout))
     store.write(layout.CHAT_EVAL, encode_rows(chat.eval))
-
-
-def _manifest_body(
-    loaded: LoadedPack, split: Split, tally: CorpusTally, checks: dict[str, int], chat: ChatSets, warnings: list[str]
-) -> dict[str, Any]:
-    pack = loaded.pack
-    read = sum(source.read for source in tally.sources.values())
-    balanced = sum(tally.documents) + tally.dropped.total() == read
-    return {
-        "pack": {
-            "name": pack.name,
-            "description": pack.description,
-            "languages": pack.languages,
-            "digest": digest_of(pack.as_dict()),
-            "path": _pack_path(loaded),
-        },
-        "sources": [_source_body(source, tally.sources[source.id]) for source in pack.sources],
-        "split": split.as_dict(),
-        "counts": _counts(tally),
-        "dropped": {"by_reason": dict(tally.dropped), "samples": tally.samples},
-        "duplicates": {"exact_removed": tally.dropped[EXACT_DUPLICATE], "near": "not_run"},
-        "checks": {"documents_plus_dropped_equals_read": balanced, **checks},
-        "identity": pack.identity.as_dict(),
-        "benchmarks": [
-            benchmark.as_dict() | {"path": str(loaded.resolve(benchmark.path))} for benchmark in pack.benchmarks
-        ],
-        "chat": chat.summary(),
-        "warnings": warnings,
-    }
-
-
-def _counts(tally: CorpusTally) -> dict[str, int]:
-    train, val = tally.documents
-    return {
-        "documents": train + val,
-        "train_documents": train,
-        "val_documents": val,
-        "bytes": sum(tally.bytes),
-        "train_bytes": tally.bytes[0],
-        "val_bytes": tally.bytes[1],
-        "chars": tally.chars,
-    }
-
-
-def _source_body(source: Source, tally: SourceTally) -> dict[str, Any]:
-    return {
-        "id": source.id,
-        "path": source.path,
-        "format": source.format,
-        "documents_are": "guessed" if source.format == "guessed" else "given",
-        "revision": source.revision,
-        "licence": source.licence,
-        "sha256": tally.content.hexdigest(),
-        "read": tally.read,
-        "kept": tally.kept,
-        "dropped": dict(tally.dropped),
-        "front_matter": tally.front_matter,
-        "secrets": tally.secrets,
-    }
-
-
-def _pack_path(loaded: LoadedPack) -> str:
-    if loaded.file is None and loaded.pack.sources[0].path in BUILTIN_PATHS:
-        return BUILTIN
-    return str((loaded.file or loaded.root).resolve())
-
-
-def _warnings(loaded: LoadedPack, tally: CorpusTally, chat: ChatSets) -> list[str]:
-    found = []
-    for source in loaded.pack.sources:
-        unknown = [key for key in ("licence", "revision") if getattr(source, key) == "unknown"]
-        if unknown:
-            found.append(f"source {source.id}: {' and '.join(unknown)} unknown")
-        if source.format == "guessed":
-            found.append(f"source {source.id}: documents are guessed from empty lines")
-        if tally.sources[source.id].secrets:
-            found.append(f"source {source.id}: {tally.sources[source.id].secrets:,} documents hold key-like secrets")
-    if chat.mixed:
-        found.append(f"chat: {chat.mixed:,} rows have a held-out part and are in no set")
-    if chat.disjoint_violations:
-        found.append(f"chat: {chat.disjoint_violations:,} rows share a template or an entity with an eval set")
-    return found

@@ -97,7 +97,7 @@ def choose_tokens(tokens_BT: Tensor, documents_BT: Tensor, chosen_BT: Tensor, to
 
 def read_logits(model: Transformer, batch: Batch, tokens_BT: Tensor) -> Tensor:
     """Logits (B, T, V) of other tokens in the place of the batch's own, as training would see them."""
-    return model.logits(model(tokens_BT, segments_BT=batch.segments_BT))
+    return model.logits(model(tokens_BT, segments_BT=batch.segments_BT, positions_BT=batch.positions_BT))
 
 
 def count_foreign_targets(batch: Batch, tok: Tokenizer) -> int:

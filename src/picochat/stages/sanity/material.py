@@ -16,13 +16,14 @@ from picochat.artifacts.store import RunStore, StageRecord
 from picochat.checkpoint.reader import load_checkpoint
 from picochat.core.errors import refuse
 from picochat.data.conversations import Message, read_chat_rows
+from picochat.data.guessed import GuessedCorpus
 from picochat.data.memory import TokenDocuments, join_documents
 from picochat.data.rows import CONVERSATION_BASE, PackedRows, WindowRows
 from picochat.model.init import init_weights
 from picochat.model.transformer import Transformer
 from picochat.stages.sanity.config import SanityConfig
 from picochat.stages.sanity.made_text import iter_conversations, iter_documents
-from picochat.stages.text_inputs import open_text_inputs
+from picochat.stages.text_files import TextFiles, open_text_files
 from picochat.tokenizer.bpe import train_bpe
 from picochat.tokenizer.chat import Rendered, render
 from picochat.tokenizer.config import TokenizerConfig
@@ -55,8 +56,7 @@ class Material:
 
     def windows(self) -> WindowRows:
         """The rows of base training."""
-        found = self.documents
-        return WindowRows(found.tokens, found.starts, found.documents, self.config.loop.seq_len)
+        return WindowRows(self.documents, self.config.loop.seq_len)
 
     def packed(self) -> PackedRows:
         """The rows of fine-tuning; conversation i is number CONVERSATION_BASE + i."""
@@ -83,13 +83,30 @@ def make_material(config: SanityConfig) -> Material:
     """Made text, enough for the steps and rows of the proofs, and a tokenizer learned from it."""
     vocabulary = TokenizerConfig(vocab_size=min(MADE_VOCABULARY, config.model.vocab_size))
     tok = Tokenizer(train_bpe(islice(iter_documents(config.seed), TOKENIZER_DOCUMENTS), vocabulary))
-    wanted = (config.steps + 2) * config.rows * config.loop.seq_len
-    encoded = take_tokens((tok.encode(text) for text in iter_documents(config.seed)), wanted)
+    encoded = take_tokens((tok.encode(text) for text in iter_documents(config.seed)), wanted_tokens(config))
     documents = join_documents(encoded, np.arange(len(encoded)), tok.bos, tok.eos)
     rendered = (Conversation(messages, render(messages, tok)) for messages in iter_conversations(config.seed))
     fitting = (item for item in rendered if fits(item, config.loop.seq_len))
     chosen = list(islice(fitting, max(64, 2 * config.rows * config.loop.seq_len // 24)))
     return Material(config, tok, documents, chosen, None)
+
+
+def wanted_tokens(config: SanityConfig) -> int:
+    """Tokens that the steps and rows of the proofs need."""
+    return (config.steps + 2) * config.rows * config.loop.seq_len
+
+
+def read_documents(files: TextFiles, wanted: int) -> tuple[Tokenizer, TokenDocuments]:
+    """The tokenizer and the first train documents that hold enough tokens: a long corpus proves nothing more."""
+    tok = files.open_tokenizer()
+    if files.documents is None:
+        guessed = GuessedCorpus(files.corpus)
+        numbers, read = guessed.numbers("train"), guessed.texts.__getitem__
+    else:
+        reader = files.open_corpus()
+        numbers, read = reader.indices("train").tolist(), reader.text
+    encoded = take_tokens((tok.encode(read(number)) for number in numbers), wanted)
+    return tok, join_documents(encoded, np.array(numbers[: len(encoded)], np.int64), tok.bos, tok.eos)
 
 
 def take_tokens(encoded: Iterable[list[int]], wanted: int) -> list[list[int]]:
@@ -109,22 +126,22 @@ def fits(item: Conversation, row_tokens: int) -> bool:
 
 
 def read_material(config: SanityConfig, store: RunStore) -> Material:
-    """The run's tokenizer, train documents, chat rows and base weights, hashed before use."""
+    """The run's tokenizer, first train documents, chat rows and base weights, hashed before use."""
     record = StageRecord(store, STAGE, 1, config, 0.0)
-    text = open_text_inputs(store, record, config.text)
+    tok, documents = read_documents(open_text_files(store, record, config.text), wanted_tokens(config))
     path = Path(config.chat) if config.chat else store.path(layout.CHAT_TRAIN)
-    conversations = read_conversations(path, text.tokenizer, config.loop.seq_len) if path.is_file() else []
+    conversations = read_conversations(path, tok, config.loop.seq_len) if path.is_file() else []
     folder = store.path(layout.checkpoint_dir(layout.BASE))
     weights = None
     if folder.exists():
         weights = load_checkpoint(folder, run_digest=store.run_digest(), parts={"weights"}).weights
-    if text.tokenizer.vocab_size != config.model.vocab_size:
+    if tok.vocab_size != config.model.vocab_size:
         refuse(
             "config.conflict",
-            f"model.vocab_size is {config.model.vocab_size:,}, the tokenizer has {text.tokenizer.vocab_size:,} ids",
-            fix=f"set model.vocab_size = {text.tokenizer.vocab_size}",
+            f"model.vocab_size is {config.model.vocab_size:,}, the tokenizer has {tok.vocab_size:,} ids",
+            fix=f"set model.vocab_size = {tok.vocab_size}",
         )
-    return Material(config, text.tokenizer, text.train, conversations, weights)
+    return Material(config, tok, documents, conversations, weights)
 
 
 def read_conversations(path: Path, tok: Tokenizer, row_tokens: int, limit: int = 2000) -> list[Conversation]:

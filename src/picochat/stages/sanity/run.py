@@ -17,6 +17,7 @@ from picochat.stages.sanity.material import open_material
 from picochat.stages.sanity.numerics import prove_accumulation, prove_precision
 from picochat.stages.sanity.resume import prove_resume
 from picochat.stages.sanity.saving import prove_saving
+from picochat.stages.sanity.sharding import prove_shards
 from picochat.stages.sanity.verdicts import not_run
 from picochat.training.machine import build_machine
 
@@ -51,6 +52,7 @@ PROOFS: tuple[tuple[str, str, Callable[[Workplace], list[CheckResult]]], ...] = 
     ("accumulation", "one batch and micro-batches", lambda place: [prove_accumulation(place)]),
     ("checkpoint", "save, load, compare, flip bits", prove_saving),
     ("boundaries", "documents in one row", prove_boundaries),
+    ("shards", "rows from shards and from memory", lambda place: [prove_shards(place)]),
     ("chat", "targets of conversations", lambda place: [prove_chat_mask(place)]),
 )
 
@@ -58,6 +60,5 @@ PROOFS: tuple[tuple[str, str, Callable[[Workplace], list[CheckResult]]], ...] = 
 def missing() -> list[CheckResult]:
     """What a long job needs as well and this version does not have."""
     return [
-        not_run("sanity.shards", "this version trains from memory: there are no shards"),
         not_run("sanity.ranks", "sanity runs in one process; a training on several ranks compares its replicas itself"),
     ]

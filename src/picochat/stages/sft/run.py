@@ -10,7 +10,8 @@ from picochat.artifacts.store import RunStore, StageRecord
 from picochat.checkpoint.reader import LoadedCheckpoint, load_checkpoint
 from picochat.core.errors import refuse
 from picochat.data.conversations import read_eval_rows
-from picochat.data.rows import JoinedRows, RowSource, WindowRows
+from picochat.data.rows import JoinedRows, RowSource
+from picochat.data.shards.manifest import Exposure
 from picochat.inference.scoring import ValidationResult, score_validation
 from picochat.model.config import ModelConfig
 from picochat.model.transformer import Transformer
@@ -19,7 +20,7 @@ from picochat.stages.contract import StageContext
 from picochat.stages.session import Session
 from picochat.stages.sft.config import SftConfig
 from picochat.stages.sft.conversations import ChatData, load_chat
-from picochat.stages.text_inputs import open_text_inputs
+from picochat.stages.text_inputs import build_validation, open_text_inputs
 from picochat.stages.training_report import write_training_report
 from picochat.tokenizer.chat import render
 from picochat.tokenizer.tokenizer import Tokenizer
@@ -36,14 +37,14 @@ def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> 
     """Fine-tunes the base checkpoint on the run's chat rows, or goes on with an interrupted attempt."""
     store, loop, record = ctx.store, config.loop, ctx.record(STAGE, config)
     machine = build_machine(machine_config, ctx.ranks)
-    text = open_text_inputs(store, record, config.text)
+    text = open_text_inputs(store, record, config.text, shards=uses_shards(store, config))
     base = open_base(store, record, config.base)
     chat_path = Path(config.chat) if config.chat else store.path(layout.CHAT_TRAIN)
     chat_ref = record.add_input("chat_train", chat_path)
     chat = load_chat(chat_path, text.tokenizer, loop.seq_len, config.category_exponent, ctx.seed)
-    windows = text.windows(loop.seq_len)
-    replay_rows = min(len(windows), round(config.replay_frac * len(chat.rows)))
-    validation = text.validation(loop)
+    documents = text.rows(loop.seq_len, ctx.seed)
+    replay_rows = min(len(documents), round(config.replay_frac * len(chat.rows)))
+    validation = build_validation(text, loop)
     model = build_model(base).to(machine.world.device)
     with machine.world.watching():
         before = score_validation(model, validation, loop.micro_batch_size, machine.autocast, machine.world)
@@ -52,8 +53,8 @@ def run(ctx: StageContext, config: SftConfig, machine_config: MachineConfig) -> 
         loop=loop,
         model=model,
         objective=lambda recipe: ChatTuning(loop.z_loss, loop.loss_chunk_tokens),
-        rows=join_rows(chat, windows, replay_rows),
-        unique_tokens=chat.conversation_tokens + replay_rows * loop.seq_len,
+        rows=join_rows(chat, documents, replay_rows),
+        exposure=[conversation_exposure(chat, replay_rows * loop.seq_len)],
         validation=validation,
         tokenizer=text.tokenizer,
         compile=machine_config.compile,
@@ -103,9 +104,20 @@ def build_model(base: LoadedCheckpoint) -> Transformer:
     return model
 
 
-def join_rows(chat: ChatData, windows: WindowRows, replay_rows: int) -> RowSource:
-    """Conversations, and evenly spaced windows of documents among them."""
-    return JoinedRows(chat.rows, windows, replay_rows) if replay_rows else chat.rows
+def uses_shards(store: RunStore, config: SftConfig) -> bool:
+    """Whether documents come from shards: where the run has some, and they are its own."""
+    return config.text.corpus is None and store.has(layout.SHARDS_MANIFEST)
+
+
+def join_rows(chat: ChatData, documents: RowSource, replay_rows: int) -> RowSource:
+    """Conversations, and evenly spaced rows of documents among them."""
+    return JoinedRows(chat.rows, documents, replay_rows) if replay_rows else chat.rows
+
+
+def conversation_exposure(chat: ChatData, replay_tokens: int) -> Exposure:
+    """An epoch shows each chosen conversation and each row of documents once."""
+    tokens = chat.conversation_tokens + replay_tokens
+    return Exposure(source="chat", weight=1.0, documents=chat.conversations, unique_tokens=tokens, epoch_tokens=tokens)
 
 
 def chat_prompts(store: RunStore, tok: Tokenizer) -> list[tuple[str, list[int]]]:

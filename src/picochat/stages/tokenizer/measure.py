@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from picochat.data.split import Side
 from picochat.evals.ngram import ngram_baselines
+from picochat.stages.tokenizer.sampling import Sample
 from picochat.tokenizer.special import N_SPECIAL
 from picochat.tokenizer.tokenizer import Tokenizer
 
 LONGEST_TOKENS = 20
-_BATCH_DOCUMENTS = 256
 
 
 class LabelledText(NamedTuple):
@@ -43,15 +43,10 @@ class TokenCounts:
 def count_tokens(documents: Iterable[LabelledText], tok: Tokenizer, sample_limit_tokens: int) -> TokenCounts:
     """Encodes every document once."""
     counts = TokenCounts(np.zeros(tok.vocab_size, dtype=np.int64))
-    for batch in _batches(iter(documents)):
-        for document, ids in zip(batch, tok.encode_batch([document.text for document in batch]), strict=True):
-            _add_document(counts, document, np.array([tok.bos, *ids, tok.eos]), tok, sample_limit_tokens)
+    for document in documents:
+        ids = np.concatenate([[tok.bos], tok.encode_array(document.text), [tok.eos]]).astype(np.int32)
+        _add_document(counts, document, ids, tok, sample_limit_tokens)
     return counts
-
-
-def _batches(documents: Iterator[LabelledText]) -> Iterator[list[LabelledText]]:
-    while batch := list(islice(documents, _BATCH_DOCUMENTS)):
-        yield batch
 
 
 def _add_document(counts: TokenCounts, document: LabelledText, ids: np.ndarray, tok: Tokenizer, limit: int) -> None:
@@ -79,13 +74,28 @@ def describe_vocabulary(counts: TokenCounts, tok: Tokenizer) -> dict[str, Any]:
         "longest_tokens": [
             {"id": token, "text": tok.decode([token]), "bytes": int(tok.token_bytes[token])} for token in longest
         ],
-        "train_tokens": counts.side_tokens[True],
-        "val_tokens": counts.side_tokens[False],
     }
 
 
-def measure_baselines(counts: TokenCounts, tok: Tokenizer) -> dict[str, Any]:
-    """n-gram scores of the held-out side, and how much of both sides they come from."""
+def describe_sides(counts: TokenCounts, measured: Mapping[Side, Sample]) -> dict[str, Any]:
+    """Tokens of both sides with BOS and EOS: counted, or estimated by bytes where only a sample was encoded."""
+    train, val = measured["train"], measured["val"]
+    return {
+        "train_tokens": round(counts.side_tokens[True] * train.side_bytes / max(1, train.bytes)),
+        "val_tokens": round(counts.side_tokens[False] * val.side_bytes / max(1, val.bytes)),
+        "measured": {
+            "train_documents": len(train.documents),
+            "val_documents": len(val.documents),
+            "limited": train.limited or val.limited,
+        },
+    }
+
+
+def measure_baselines(counts: TokenCounts, tok: Tokenizer, limited: bool) -> dict[str, Any]:
+    """n-gram scores of the held-out side, and how much of both sides they come from.
+
+    `limited` when not all documents were counted.
+    """
     train, val, limit = counts.sample[True], counts.sample[False], counts.sample_tokens[True]
     size, counted = sum(int(tok.token_bytes[ids].sum()) for ids in val), tok.token_bytes > 0
     known = bool(train) and size > 0
@@ -95,6 +105,6 @@ def measure_baselines(counts: TokenCounts, tok: Tokenizer) -> dict[str, Any]:
         "baselines_sample": {
             "train_tokens": counts.sample_tokens[True],
             "val_tokens": counts.sample_tokens[False],
-            "limited": counts.sample_tokens != counts.side_tokens,
+            "limited": limited or counts.sample_tokens != counts.side_tokens,
         },
     }

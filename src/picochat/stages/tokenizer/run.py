@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from itertools import accumulate
 from typing import Any
 
 from picochat.artifacts import layout
 from picochat.data.corpus import CorpusReader
-from picochat.data.split import TRAIN
+from picochat.data.split import Side
 from picochat.stages.contract import StageContext
-from picochat.stages.tokenizer.measure import LabelledText, count_tokens, describe_vocabulary, measure_baselines
+from picochat.stages.tokenizer.measure import (
+    LabelledText,
+    count_tokens,
+    describe_sides,
+    describe_vocabulary,
+    measure_baselines,
+)
+from picochat.stages.tokenizer.sampling import Sample, draw_sample
 from picochat.tokenizer.bpe import train_bpe
 from picochat.tokenizer.config import TokenizerConfig
 from picochat.tokenizer.tokenizer import FastPathProof, Tokenizer
 
 STAGE = "tokenizer"
 PROOF_BYTES = 1_000_000
+SAMPLED: tuple[Side, ...] = ("train", "val")
 
 
 def run(ctx: StageContext, config: TokenizerConfig) -> None:
@@ -31,45 +38,29 @@ def run(ctx: StageContext, config: TokenizerConfig) -> None:
     ):
         record.add_input(kind, path)
     reader = CorpusReader(store.path(layout.CORPUS), store.path(layout.CORPUS_DOCUMENTS))
-    order = hash_order(reader)
-    train = [index for index in order if is_train(reader, index)]
+    lengths = reader.documents["length"]
 
-    sample = first_within(reader, train, config.sample_bytes)
-    data = train_bpe((reader.text(index) for index in sample), config)
+    sample = draw_sample(reader, "train", config.sample_bytes)
+    data = train_bpe((reader.text(int(index)) for index in sample.documents), config)
     store.write_evidence(layout.TOKENIZER, data)
     record.add_output("tokenizer", layout.TOKENIZER)
     tok = Tokenizer(data, layout.TOKENIZER)
 
-    proof = _prove(ctx, tok, (reader.text(index) for index in first_within(reader, train, PROOF_BYTES)))
-    documents = _iter_labelled(ctx, reader, order, [source["id"] for source in corpus["sources"]])
+    proof = _prove(ctx, tok, (reader.text(int(index)) for index in sample.first(lengths, PROOF_BYTES)))
+    measured: dict[Side, Sample] = {side: draw_sample(reader, side, config.measure_bytes) for side in SAMPLED}
+    documents = _iter_labelled(ctx, reader, measured, [source["id"] for source in corpus["sources"]])
     counts = count_tokens(documents, tok, config.baseline_max_tokens)
     body: dict[str, Any] = {
         "vocab_size": tok.vocab_size,
         "special_tokens": tok.specials,
-        "train_sample": {"documents": len(sample), "limited": len(sample) < len(train)},
+        "train_sample": {"documents": len(sample.documents), "limited": sample.limited},
         "fast_path": proof._asdict(),
         **describe_vocabulary(counts, tok),
-        **measure_baselines(counts, tok),
+        **(sides := describe_sides(counts, measured)),
+        **measure_baselines(counts, tok, sides["measured"]["limited"]),
     }
     manifest = record.manifest(ctx.clock.monotonic(), tokenizers=version("tokenizers"), tiktoken=version("tiktoken"))
     store.write_report(layout.TOKENIZER_REPORT, "tokenizer_report", body, manifest)
-
-
-def hash_order(reader: CorpusReader) -> list[int]:
-    """Document indices by digest of their text: an order in which any beginning is an even sample of all sources."""
-    digests = [bytes(digest) for digest in reader.documents["sha256"]]
-    return sorted(range(len(digests)), key=digests.__getitem__)
-
-
-def is_train(reader: CorpusReader, index: int) -> bool:
-    return int(reader.documents["split"][index]) == TRAIN
-
-
-def first_within(reader: CorpusReader, indices: list[int], limit_bytes: int) -> list[int]:
-    """The longest beginning of `indices` whose texts fit into `limit_bytes`, and one document in any case."""
-    totals = accumulate(int(reader.documents["length"][index]) for index in indices)
-    fitting = sum(1 for total in totals if total <= limit_bytes)
-    return indices[: max(1, fitting)]
 
 
 def _prove(ctx: StageContext, tok: Tokenizer, corpus_texts: Iterator[str]) -> FastPathProof:
@@ -83,9 +74,13 @@ def _prove(ctx: StageContext, tok: Tokenizer, corpus_texts: Iterator[str]) -> Fa
 
 
 def _iter_labelled(
-    ctx: StageContext, reader: CorpusReader, order: list[int], sources: list[str]
+    ctx: StageContext, reader: CorpusReader, measured: Mapping[Side, Sample], sources: list[str]
 ) -> Iterator[LabelledText]:
-    for done, index in enumerate(order, 1):
-        source = sources[int(reader.documents["source"][index])]
-        yield LabelledText(reader.text(index), source, is_train(reader, index))
-        ctx.progress.update(done, len(order), "encoding documents")
+    total = sum(len(sample.documents) for sample in measured.values())
+    done = 0
+    for side, sample in measured.items():
+        for index in sample.documents.tolist():
+            source = sources[int(reader.documents["source"][index])]
+            yield LabelledText(reader.text(index), source, side == "train")
+            done += 1
+            ctx.progress.update(done, total, "encoding documents")

@@ -9,8 +9,6 @@ from picochat.core.errors import PicochatError
 from picochat.evals.tasks.blimp import read_blimp, recompute_blimp, score_blimp
 from picochat.evals.tasks.blimp_paradigms import PARADIGMS, REGISTERED
 
-REAL = Path(__file__).resolve().parents[5] / "shared" / "data" / "blimp"
-
 
 def pair(number: int, uid: str = "passive_1", **fields: object) -> dict[str, object]:
     good, bad = f"The cat {number} was seen.", f"The cat {number} was slept."
@@ -124,11 +122,8 @@ def test_numbers_that_are_none_and_counts_that_differ_are_refused(tmp_path: Path
         recompute_blimp([])
 
 
-@pytest.mark.skipif(
-    not REAL.is_dir(), reason=f"{REAL} is absent: the published BLiMP files are not part of the project"
-)
-def test_the_published_files_are_registered_and_whole() -> None:
-    data = read_blimp(REAL)
+def test_the_published_files_are_registered_and_whole(real_data: Path) -> None:
+    data = read_blimp(real_data / "blimp")
     assert len(data.files) == 26 and all(f.registered and f.n_items == 1000 for f in data.files)
     assert len(data.items) == 26_000
     report = recompute_blimp(score_blimp(data.items, by_length))

@@ -15,6 +15,8 @@ from picochat.artifacts.checks import CheckResult
 from picochat.checkpoint.reader import load_checkpoint
 from picochat.data.batches import BatchStream
 from picochat.data.rows import IGNORE, PackedRows, RowBlock, WindowRows
+from picochat.data.shards.reading import PackedShardRows, ShardStream
+from picochat.data.shards.writing import ShardWriter
 from picochat.distributed.world import SoloWorld
 from picochat.model import transformer
 from picochat.model.attention import build_mask
@@ -30,6 +32,7 @@ from picochat.stages.sanity.material import Material, make_material
 from picochat.stages.sanity.numerics import prove_accumulation, prove_precision
 from picochat.stages.sanity.resume import Trace, prove_resume
 from picochat.stages.sanity.saving import prove_saving
+from picochat.stages.sanity.sharding import prove_shards
 from picochat.stages.sanity.verdicts import judge
 from picochat.tokenizer.chat import Rendered, render
 from picochat.training import keeper
@@ -297,8 +300,58 @@ def test_targets_from_elsewhere_fail(
     place: Workplace, monkeypatch: pytest.MonkeyPatch, owner: type, fault: Callable[[RowBlock], RowBlock]
 ):
     take = owner.take
-    monkeypatch.setattr(owner, "take", lambda self, rows: fault(take(self, rows)))
+    monkeypatch.setattr(owner, "take", lambda self, *which: fault(take(self, *which)))
     assert verdicts(prove_boundaries(place))["document_targets"] == "block"
+
+
+def test_shards_give_the_rows_of_memory(place: Workplace):
+    found = prove_shards(place)
+    assert found.verdict == "pass" and found.n is not None and found.n > 50
+
+
+def write_another_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded = ShardWriter._bounded
+
+    def wrong(self, ids):
+        found = bounded(self, ids)
+        found[len(found) // 2] += 1
+        return found
+
+    monkeypatch.setattr(ShardWriter, "_bounded", wrong)
+
+
+def read_one_place_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = ShardStream.read
+    monkeypatch.setattr(ShardStream, "read", lambda self, begin, end: read(self, begin + 1, end + 1))
+
+
+def name_the_next_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed rows whose ledger would name other documents than they hold."""
+    take = PackedShardRows.take
+
+    def wrong(self, *which):
+        block = take(self, *which)
+        return replace(block, spans=block.spans + np.array([1, 0, 0]) * (block.spans[:, :1] == 0))
+
+    monkeypatch.setattr(PackedShardRows, "take", wrong)
+
+
+def count_positions_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = PackedShardRows.take
+
+    def wrong(self, *which):
+        block = take(self, *which)
+        return replace(block, positions=np.broadcast_to(np.arange(block.tokens.shape[1]), block.tokens.shape))
+
+    monkeypatch.setattr(PackedShardRows, "take", wrong)
+
+
+@pytest.mark.parametrize(
+    "plant", [write_another_token, read_one_place_late, name_the_next_document, count_positions_on]
+)
+def test_shards_that_give_back_something_else_fail(place: Workplace, monkeypatch: pytest.MonkeyPatch, plant: Plant):
+    plant(monkeypatch)
+    assert prove_shards(place).verdict == "block"
 
 
 def test_only_the_assistant_is_trained_on(place: Workplace):
@@ -333,8 +386,8 @@ def test_a_wrong_chat_mask_fails(
 def test_targets_in_padding_fail(place: Workplace, monkeypatch: pytest.MonkeyPatch):
     take = PackedRows.take
 
-    def padded(self, rows):
-        block = take(self, rows)
+    def padded(self, *which):
+        block = take(self, *which)
         return replace(block, targets=np.where(block.segments == 0, 5, block.targets))
 
     monkeypatch.setattr(PackedRows, "take", padded)
@@ -353,7 +406,7 @@ def test_a_verdict_needs_values_below_the_bar(measured: float, n: int, verdict: 
 
 
 def test_what_is_not_built_is_never_a_pass():
-    assert verdicts(run.missing()) == {"shards": "not_run", "ranks": "not_run"}
+    assert verdicts(run.missing()) == {"ranks": "not_run"}
 
 
 def test_some_packed_row_has_padding_and_some_answer_no_weight(made: Material):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from picochat.data.split import TRAIN, VAL
 from picochat.evals.ngram import ngram_baselines
 from picochat.stages.contract import StageContext
 from picochat.stages.tokenizer import run as stage
+from picochat.stages.tokenizer import sampling
+from picochat.stages.tokenizer.sampling import draw_sample
 from picochat.tokenizer.config import TokenizerConfig
 from picochat.tokenizer.tokenizer import Tokenizer
 
@@ -149,12 +152,31 @@ def test_a_corpus_too_small_for_the_vocabulary_is_refused(ctx: StageContext):
     assert caught.value.code == "tokenizer.vocab" and not ctx.store.has(layout.TOKENIZER)
 
 
-def test_samples_are_the_beginning_of_the_hash_order(ctx: StageContext):
+def test_a_sample_is_the_beginning_of_the_order_of_digests(ctx: StageContext):
     reader = CorpusReader(ctx.store.path(layout.CORPUS), ctx.store.path(layout.CORPUS_DOCUMENTS))
-    order = stage.hash_order(reader)
-    digests = [bytes(reader.documents["sha256"][index]) for index in order]
-    assert sorted(order) == list(range(len(reader))) and digests == sorted(digests)
-    picked = stage.first_within(reader, order, 500)
+    train = reader.indices("train").tolist()
+    order = sorted(train, key=lambda index: bytes(reader.documents["sha256"][index]))
     sizes = [int(reader.documents["length"][index]) for index in order]
-    assert picked == order[: len(picked)] and sum(sizes[: len(picked)]) <= 500 < sum(sizes[: len(picked) + 1])
-    assert stage.first_within(reader, order, 1) == order[:1]
+    for limit in (1, 500, 1500, sum(sizes) - 1, sum(sizes), 1 << 40):
+        sample = draw_sample(reader, "train", limit)
+        fitting = max(1, sum(total <= limit for total in accumulate(sizes)))
+        assert sample.documents.tolist() == order[:fitting] and sample.bytes == sum(sizes[:fitting])
+        assert (sample.side_documents, sample.side_bytes) == (len(train), sum(sizes))
+        assert sample.limited == (fitting < len(train))
+
+
+def test_a_sample_is_drawn_in_blocks(ctx: StageContext, monkeypatch: pytest.MonkeyPatch):
+    reader = CorpusReader(ctx.store.path(layout.CORPUS), ctx.store.path(layout.CORPUS_DOCUMENTS))
+    whole = draw_sample(reader, "train", 900)
+    monkeypatch.setattr(sampling, "BLOCK_DOCUMENTS", 4)
+    again = draw_sample(reader, "train", 900)
+    assert again.documents.tolist() == whole.documents.tolist() and again[1:] == whole[1:]
+
+
+def test_what_is_not_encoded_is_estimated_and_said(ctx: StageContext):
+    whole = report_of(ctx)
+    assert whole["measured"] == {"train_documents": 18, "val_documents": 1, "limited": False}
+    report = report_of(ctx, TokenizerConfig(vocab_size=320, measure_bytes=1000))
+    assert report["measured"]["limited"] and report["measured"]["train_documents"] < 18
+    assert report["baselines_sample"]["limited"]
+    assert abs(report["train_tokens"] / whole["train_tokens"] - 1) < 0.2 and report["val_tokens"] == whole["val_tokens"]
