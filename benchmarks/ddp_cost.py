@@ -125,6 +125,7 @@ def build_trainer(machine, steps: int, folder: Path):
     import torch
 
     from picochat.data.batches import BatchStream
+    from picochat.data.memory import TokenDocuments
     from picochat.data.order import SampleOrder
     from picochat.data.rows import WindowRows
     from picochat.model.config import ModelConfig
@@ -158,7 +159,9 @@ def build_trainer(machine, steps: int, folder: Path):
     recipe = resolve_recipe(loop, count_parameters(config).total)
     micro_batch_size, micro_batches = split_step(ROWS_PER_STEP, loop.micro_batch_size, world.size)
     stream = np.random.default_rng(0).integers(0, SHAPE["vocab_size"], step_tokens * 64 + 1, dtype=np.uint16)
-    rows = WindowRows(stream, np.arange(0, len(stream), 1024), np.arange(len(stream) // 1024 + 1), SEQ_LEN)
+    rows = WindowRows(
+        TokenDocuments(stream, np.arange(0, len(stream), 1024), np.arange(len(stream) // 1024 + 1)), SEQ_LEN
+    )
     batches = BatchStream(
         rows,
         SampleOrder(len(rows), 1).samples_at,

@@ -138,6 +138,7 @@ def build_ours(name: str, threads: int | None):
     import torch
 
     from picochat.data.batches import BatchStream
+    from picochat.data.memory import TokenDocuments
     from picochat.data.order import SampleOrder
     from picochat.data.rows import WindowRows
     from picochat.model.config import ModelConfig
@@ -164,7 +165,9 @@ def build_ours(name: str, threads: int | None):
     loop = loop.model_copy(update={"document_mask": False})
     recipe = resolve_recipe(loop, count_parameters(config).total)
     stream = np.random.default_rng(0).integers(0, SHAPE["vocab_size"], SEQ_LEN * MICRO_BATCH * 64 + 1, dtype=np.uint16)
-    rows = WindowRows(stream, np.arange(0, len(stream), 1024), np.arange(len(stream) // 1024 + 1), SEQ_LEN)
+    rows = WindowRows(
+        TokenDocuments(stream, np.arange(0, len(stream), 1024), np.arange(len(stream) // 1024 + 1)), SEQ_LEN
+    )
     batches = BatchStream(
         rows, SampleOrder(len(rows), 1).samples_at, micro_batch_size=MICRO_BATCH, micro_batches=1, document_mask=False
     )
