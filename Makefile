@@ -13,7 +13,7 @@ help:
 	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
-	@echo "make bench   speed and the cost of saves against peers, in turns in one run"
+	@echo "make bench   speed against peers and what things cost, in turns in one run (REAL_DATA=folder adds real text)"
 
 # Installed once, and again when the pins change.
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -57,6 +57,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_speed.py
 	$(BIN)/python benchmarks/save_cost.py
 	$(BIN)/python benchmarks/ddp_cost.py
+	$(BIN)/python benchmarks/encode_speed.py $(REAL_DATA_OPTION)
+	$(BIN)/python benchmarks/near_duplicates.py $(REAL_DATA_OPTION)
+	$(BIN)/python benchmarks/contamination.py $(REAL_DATA_OPTION)
+	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION)
+	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION) --mb 500 --memory
+	$(BIN)/python benchmarks/loader.py
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
