@@ -59,8 +59,7 @@ class RunStore:
         if path.is_file() and path.read_bytes() == data:
             return
         fs.make_dir(path.parent)
-        fs.move_aside(path)
-        fs.write_atomic(path, data)
+        fs.write_atomic(path, data, keep_old=True)
 
     def write_report(self, relative: str, schema: str, body: dict[str, Any], manifest: Manifest) -> None:
         """Writes a report: schema tag, body, manifest, and the digest of them all."""

@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -115,8 +115,10 @@ def sync_stream(stream: IO[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def atomic_writer(path: Path) -> Iterator[HashingWriter]:
+def atomic_writer(path: Path, *, keep_old: bool = False) -> Iterator[HashingWriter]:
     """A durable replacement of one file: the name changes only after the bytes are on disk.
+
+    With `keep_old` the old file is moved aside under a number and not replaced.
 
     Raises `disk.full` or `disk.io`; on any error the old file is untouched and no temporary file is left.
     """
@@ -128,6 +130,8 @@ def atomic_writer(path: Path) -> Iterator[HashingWriter]:
             yield writer
             sync_stream(stream)
         failpoint("file.before_publish")
+        if keep_old:
+            move_aside(path)
         os.replace(temporary, path)
         fsync_dir(path.parent)
     except OSError as err:
@@ -137,9 +141,9 @@ def atomic_writer(path: Path) -> Iterator[HashingWriter]:
             temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Durably replaces `path` by `data`."""
-    with atomic_writer(path) as writer:
+def write_atomic(path: Path, data: bytes, *, keep_old: bool = False) -> None:
+    """Durably replaces `path` by `data`; with `keep_old` the old file keeps a numbered name."""
+    with atomic_writer(path, keep_old=keep_old) as writer:
         writer.write(data)
 
 
@@ -170,6 +174,21 @@ def sweep_temporaries(root: Path) -> list[Path]:
     for path in found:
         path.unlink(missing_ok=True)
     return found
+
+
+def move_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Moves those of the named files that are there to another folder of the same disk, over older ones.
+
+    The folders of the names exist in both. Raises `disk.io`.
+    """
+    found = [name for name in names if (source / name).exists()]
+    try:
+        for name in found:
+            os.replace(source / name, target / name)
+        for folder in {(target / name).parent for name in found}:
+            fsync_dir(folder)
+    except OSError as err:
+        raise_disk_error(err, target)
 
 
 def move_aside(path: Path) -> Path | None:

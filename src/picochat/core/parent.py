@@ -10,14 +10,15 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def follow_parent(number: signal.Signals) -> bool:
+def follow_parent(number: signal.Signals, parent: int | None = None) -> bool:
     """Asks the kernel for `number`, perhaps several times, when the parent dies; False where that cannot be done.
 
-    A parent that died before this call is noticed by the new one, which then sends the signal itself.
+    A parent that died before this call is noticed by the new one, which then sends the signal itself. Whoever knows
+    the number of its parent says it: a process takes a while to get here, and its parent may be gone by then.
     """
     if sys.platform != "linux":
         return False
-    parent = os.getppid()
+    parent = os.getppid() if parent is None else parent
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0):
         return False
     if os.getppid() != parent:

@@ -28,6 +28,11 @@ class Pace:
     def add(self, amount: float) -> None:
         self.done += amount
 
+    def tell(self, what: str) -> str:
+        """`what` with `3.1 MB/s, 40 s left` behind it, once something was done."""
+        note = self.note()
+        return f"{what}, {note}" if note else what
+
     def note(self, unit: float = 1e6, name: str = "MB") -> str:
         """`3.1 MB/s, 40 s left`; empty until something was done."""
         elapsed = self._clock.monotonic() - self._started

@@ -11,7 +11,10 @@ _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|P
 _SECRET_SHAPE = re.compile(
     # "task-" and "disk-" end in sk- and are no keys; one letter before it may be the rest of an escape.
     r"hf_[A-Za-z0-9]{20,}|(?<![a-z][a-z])sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|AKIA[0-9A-Z]{16}"
-    r"|xox[baprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|xox[baprs]-[A-Za-z0-9-]{10,}"
+    # A private key is its body, not the line above it: up to its last line, or as many lines as look like a body.
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?s:(?!-----).){0,16384}-----END [A-Z ]*PRIVATE KEY-----"
+    r"|(?:\s+[A-Za-z0-9+/=]{20,})*)"
 )
 _MARKS = ("hf_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "AKIA", "xox", "PRIVATE KEY-----")
 """Every secret shape holds one of these."""

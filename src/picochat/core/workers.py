@@ -106,7 +106,8 @@ _NOTHING: Any = object()
 
 def _begin(build: Callable[[], Callable[[Any], Any]]) -> None:
     global _function
-    follow_parent(signal.SIGKILL)
+    starter = multiprocessing.parent_process()
+    follow_parent(signal.SIGKILL, starter.pid if starter else None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     try:

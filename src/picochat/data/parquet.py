@@ -15,10 +15,12 @@ from picochat.core.errors import refuse
 from picochat.data.compressed import split_suffix
 from picochat.data.extras import require_extra
 from picochat.data.lines import MAX_ROW_BYTES
+from picochat.data.parquet_pages import dictionary_bytes
 
 Record = tuple[int, dict[str, Any] | None, str | None]
 BATCH_BYTES = 16 * 1024 * 1024
 BATCH_ROWS = 1024
+MAX_DICTIONARY_BYTES = 4 * MAX_ROW_BYTES
 _PAGE_BUFFER_BYTES = 1 << 20
 _MAGIC = b"PAR1"
 _KNOWN_HEADS = (
@@ -50,7 +52,7 @@ def iter_parquet_records(
         metadata = file.metadata
         number = sum(metadata.row_group(group).num_rows for group in range(min(begin, metadata.num_row_groups)))
         for group in range(begin, metadata.num_row_groups if end is None else min(end, metadata.num_row_groups)):
-            rows = _batch_rows(metadata.row_group(group), column)
+            rows = _batch_rows(path, metadata.row_group(group), column)
             expected = number + metadata.row_group(group).num_rows
             for batch in _iter_batches(path, file, group, wanted, rows):
                 yield from _batch_records(path, batch, number, column, wanted)
@@ -146,14 +148,25 @@ def _require_type(path: Path, field: Any, is_text: bool) -> None:
         refuse("source.column_type", f"{path}: column {field.name!r} is {field.type}, and {needed} is needed")
 
 
-def _batch_rows(group: Any, column: str) -> int:
-    """Rows that are decoded together. A text of a dictionary may be as long as the column and stand in any row."""
+def _batch_rows(path: Path, group: Any, column: str) -> int:
+    """Rows that are decoded together. A text of a dictionary may be as long as the dictionary and stand in any row.
+
+    Raises `source.layout` for a dictionary that is longer than any text may be, four times over.
+    """
     chunks = [group.column(index) for index in range(group.num_columns)]
     found = [chunk for chunk in chunks if chunk.path_in_schema == column]
     size = sum(chunk.total_uncompressed_size for chunk in found)
-    if any(chunk.has_dictionary_page for chunk in found):
-        return max(64, min(BATCH_ROWS, 4 * BATCH_BYTES // max(1, size)))
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * group.num_rows // max(1, size)))
+    rows = min(BATCH_ROWS, BATCH_BYTES * group.num_rows // max(1, size))
+    for dictionary in (dictionary_bytes(path, chunk) for chunk in found):
+        if dictionary > MAX_DICTIONARY_BYTES:
+            refuse(
+                "source.layout",
+                f"{path}: the dictionary of column {column!r} has {dictionary:,} bytes, the limit is "
+                f"{MAX_DICTIONARY_BYTES:,}",
+                fix="write the file again without a dictionary for this column",
+            )
+        rows = min(rows, 4 * BATCH_BYTES // max(1, dictionary))
+    return max(1, rows)
 
 
 def _iter_batches(path: Path, file: Any, group: int, columns: list[str], rows: int) -> Iterator[Any]:

@@ -40,44 +40,56 @@ class Piece(NamedTuple):
     files: tuple[PieceFile, ...]
     begin: int = 0
     end: int | None = None
-
-    @property
-    def bytes(self) -> int:
-        """About what is read for it."""
-        if self.end is not None and len(self.files) == 1:
-            return min(self.end, self.files[0].size) - self.begin
-        return sum(file.size for file in self.files)
+    bytes: int = 0
+    """About what is read for it."""
 
 
 def iter_pieces(loaded: LoadedPack) -> Iterator[Piece]:
     """The pieces of all sources in pack order. Raises `usage.path`, `source.loop` or what a file of rows raises."""
     number = 0
     for place, source in enumerate(loaded.pack.sources):
-        for files, begin, end in _iter_source(loaded, source):
-            yield Piece(number, place, files, begin, end)
+        for cut in _iter_source(loaded, source):
+            yield Piece(number, place, *cut)
             number += 1
 
 
-def _iter_source(loaded: LoadedPack, source: Source) -> Iterator[tuple[tuple[PieceFile, ...], int, int | None]]:
+class _Cut(NamedTuple):
+    """A piece without its numbers."""
+
+    files: tuple[PieceFile, ...]
+    begin: int = 0
+    end: int | None = None
+    bytes: int = 0
+
+
+def _iter_source(loaded: LoadedPack, source: Source) -> Iterator[_Cut]:
     if source.path in BUILTIN_PATHS:
-        yield (), 0, None
+        yield _Cut(())
         return
     waiting: list[PieceFile] = []
     size = 0
     for file in _iter_found(loaded, source):
         if is_large_rows(source, file):
             if waiting:
-                yield tuple(waiting), 0, None
+                yield _Cut(tuple(waiting), bytes=size)
                 waiting, size = [], 0
-            yield from (((file,), *ends) for ends in plan_ranges(Path(file.path), _kind(source, file), PIECE_BYTES))
+            yield from _cut_rows(file, plan_ranges(Path(file.path), _kind(source, file), PIECE_BYTES))
             continue
         waiting.append(file)
         size += file.size
         if size >= PIECE_BYTES or len(waiting) >= MAX_PIECE_FILES:
-            yield tuple(waiting), 0, None
+            yield _Cut(tuple(waiting), bytes=size)
             waiting, size = [], 0
     if waiting:
-        yield tuple(waiting), 0, None
+        yield _Cut(tuple(waiting), bytes=size)
+
+
+def _cut_rows(file: PieceFile, ranges: list[tuple[int, int | None]]) -> Iterator[_Cut]:
+    """Ranges count bytes, or the row groups of a Parquet file; each takes its share of the file's bytes."""
+    whole = ranges[-1][1]
+    for begin, end in ranges:
+        share = file.size if end is None or not whole else file.size * (end - begin) // whole
+        yield _Cut((file,), begin, end, share)
 
 
 def is_large_rows(source: Source, file: PieceFile) -> bool:

@@ -96,9 +96,16 @@ def _iter_guessed(path: Path) -> Iterator[tuple[str | None, str | None]]:
 
 def _has_double_gap(path: Path) -> bool:
     """Whether two empty lines in a row stand between two filled ones."""
-    blocks = _iter_blocks(path, 2)
-    next(blocks, None)
-    return next(blocks, None) is not None
+    filled, empty = False, 0
+    with open_stream(path) as stream:
+        for _, line in iter_lines(stream, MAX_FILE_BYTES):
+            if line is None or line.strip():
+                if filled and empty >= 2:
+                    return True
+                filled, empty = True, 0
+            else:
+                empty += 1
+    return False
 
 
 def _iter_blocks(path: Path, gap: int) -> Iterator[bytes | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,8 @@ class StageSpec(NamedTuple):
     shared: bool = False
     wanted: Callable[[RunConfig], bool] = lambda config: True
     """Whether a run of this configuration has the stage at all."""
+    work: str = ""
+    """The folder of its working state, which goes with its report."""
     needed: Callable[[RunStore], bool] = lambda store: True
     """Whether there is anything for it to do, by what other stages have written."""
 
@@ -66,6 +69,7 @@ STAGES = (
         layout.CORPUS_MANIFEST,
         "corpus_manifest",
         lambda c: (c.data, c.honesty.contamination),
+        work=layout.DATASET_WORK,
     ),
     StageSpec("honesty", "contamination", layout.HONESTY, "honesty", lambda c: (c.honesty,)),
     StageSpec(
@@ -78,6 +82,7 @@ STAGES = (
         "shards_manifest",
         lambda c: (c.shards_stage(),),
         wanted=lambda c: c.base.data_mode != "memory",
+        work=layout.SHARDS_WORK,
     ),
     StageSpec(
         "base",
@@ -330,10 +335,17 @@ def _is_due(context: StageContext, spec: StageSpec, config: Config) -> bool:
     if context.resume and (found := inspect_finished(context.store, spec, config)):
         context.progress.say(f"{spec.name}: {found.reason}")
         if found.files:
+            _remove_work(context.store, spec)
             return False
     if context.stop.requested:
         refuse("run.stopped", f"stopped before stage {spec.name}: {context.stop.reason}")
     return True
+
+
+def _remove_work(store: RunStore, spec: StageSpec) -> None:
+    """What a stage that was killed after its report has left of its working state."""
+    if spec.work:
+        shutil.rmtree(store.path(spec.work), ignore_errors=True)
 
 
 class Finished(NamedTuple):
@@ -346,22 +358,25 @@ class Finished(NamedTuple):
 def inspect_finished(store: RunStore, spec: StageSpec, config: Config) -> Finished | None:
     """Whether a stage's report stands, was made with this configuration, and its files are the recorded ones.
 
-    None when it never finished.
+    An input from outside that is gone changes nothing about what was made of it. None when it never finished.
     """
     if not store.has(spec.report):
         return None
     try:
         report = store.require_outputs(spec.report, spec.schema)
         manifest = Manifest.from_json(report["manifest"], spec.report)
+        gone = [ref for ref in manifest.inputs if ref.external and not Path(ref.path).exists()]
         for ref in manifest.inputs:
-            store.require_unchanged(ref)
+            if ref not in gone:
+                store.require_unchanged(ref)
     except PicochatError as err:
         LOGGER.warning("%s is run again: %s", spec.name, err.detail)
         return Finished(0, f"run again, {err.code}: {err.detail}")
     if manifest.config != config.digest():
         return Finished(0, "run again, its configuration is another one than its report's")
-    files = 1 + len(manifest.inputs) + len(manifest.outputs)
-    return Finished(files, f"finished before, skipped: {files} files have their recorded digests")
+    files = 1 + len(manifest.inputs) + len(manifest.outputs) - len(gone)
+    missing = f"; {len(gone)} inputs from outside the run are not there any more" if gone else ""
+    return Finished(files, f"finished before, skipped: {files} files have their recorded digests{missing}")
 
 
 def _record_failure(events: EventWriter, status: Status, live: dict[str, Any], err: BaseException) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from picochat.core import redact as redaction
 from picochat.core.log import LOGGER, close_log, open_log
-from picochat.core.redact import MASK, redact, redact_tree, register_secrets, secret_shapes
+from picochat.core.redact import MASK, mask_secrets, redact, redact_tree, register_secrets, secret_shapes
 
 CANARY = "canary-value-1234"
 
@@ -84,3 +84,14 @@ def test_logs_are_masked_tracebacks_included(tmp_path):
     assert CANARY not in text
     assert text.count(MASK) >= 2 and "RuntimeError" in text
     assert handler not in logging.getLogger("picochat").handlers
+
+
+BODY = "\n".join("MIIEpAIBAAKCAQEA7v9x" + "Qx7+/k" * 7 for _ in range(20))
+
+
+@pytest.mark.parametrize("end", ["\n-----END RSA PRIVATE KEY-----", ""])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_of_a_private_key_nothing_is_left(end: str, newline: str):
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{BODY}{end}".replace("\n", newline)
+    assert mask_secrets(f"before\n{key}\nafter the key") == f"before\n{MASK}\nafter the key"
+    assert secret_shapes(key) == 1

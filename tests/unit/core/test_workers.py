@@ -134,7 +134,7 @@ import os, sys, time
 from picochat.core.workers import map_in_order
 
 def work(job):
-    print(os.getpid(), flush=True)
+    os.write(1, b"%d\\n" % os.getpid())  # in one piece: the other worker writes too
     time.sleep(60)
 
 def build():
@@ -166,6 +166,58 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path):
         time.sleep(0.05)
     assert not [pid for pid in workers if is_running(pid)]
     parent.stdout.close()
+
+
+LATE = """
+import os
+import pathlib
+import sys
+import time
+from picochat.core.workers import map_in_order
+
+if __name__ == "__mp_main__":
+    os.write(1, b"begins\\n")
+    time.sleep(1)  # as long as large imports take
+
+def work(job):
+    pathlib.Path(sys.argv[1], str(job)).touch()
+    return job
+
+def build():
+    return work
+
+if __name__ == "__main__":
+    list(map_in_order(build, range(10), processes=2))
+"""
+
+
+def test_workers_whose_parent_dies_before_they_begin_do_nothing(tmp_path: Path):
+    program, done = tmp_path / "program.py", tmp_path / "done"
+    program.write_text(LATE)
+    done.mkdir()
+    source = Path(__file__).parents[3] / "src"
+    parent = subprocess.Popen(
+        [sys.executable, str(program), str(done)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(source)},
+    )
+    assert parent.stdout
+    assert parent.stdout.readline() == "begins\n"
+    workers = children_of(parent.pid)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(is_running(pid) for pid in workers):
+        time.sleep(0.05)
+    assert workers and not [pid for pid in workers if is_running(pid)]
+    assert list(done.iterdir()) == []
+    parent.stdout.close()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:

@@ -85,13 +85,31 @@ def test_a_text_over_the_limit_is_dropped(tmp_path, monkeypatch):
 def test_batches_are_small_where_texts_are_long_or_may_repeat(tmp_path, monkeypatch):
     path = put(tmp_path, {"t": ["x" * 1000] * 500 + ["y"] * 500, "u": [str(n) for n in range(1000)]})
     with parquet._open(path) as file:
-        assert parquet._batch_rows(file.metadata.row_group(0), "t") == parquet.BATCH_ROWS
-        monkeypatch.setattr(parquet, "BATCH_BYTES", 1000)
-        assert parquet._batch_rows(file.metadata.row_group(0), "t") == 64
+        assert parquet._batch_rows(path, file.metadata.row_group(0), "t") == parquet.BATCH_ROWS
+        monkeypatch.setattr(parquet, "BATCH_BYTES", 5000)
+        assert parquet._batch_rows(path, file.metadata.row_group(0), "t") == 4 * 5000 // (4 + 1000 + 4 + 1)
     plain = put(tmp_path, {"t": ["x" * 1000] * 500}, "plain.parquet", use_dictionary=False)
     with parquet._open(plain) as file:
-        assert parquet._batch_rows(file.metadata.row_group(0), "t") == 1
+        assert parquet._batch_rows(plain, file.metadata.row_group(0), "t") == 4
     assert len(list(iter_rows(path, "parquet", "t"))) == 1000
+
+
+def test_one_long_text_that_stands_in_every_row_is_never_there_many_times(tmp_path):
+    """A file of some hundred bytes with 64 rows of 8 MB: what is decoded together stays small."""
+    path = put(tmp_path, {"t": ["x" * 8_000_000] * 64}, compression="zstd")
+    assert path.stat().st_size < 10_000
+    with parquet._open(path) as file:
+        assert parquet.dictionary_bytes(path, file.metadata.row_group(0).column(0)) == 8_000_004
+        assert parquet._batch_rows(path, file.metadata.row_group(0), "t") == 8
+    assert sum(1 for _ in iter_rows(path, "parquet", "t")) == 64
+
+
+def test_a_dictionary_that_no_memory_would_hold_is_refused(tmp_path, monkeypatch):
+    path = put(tmp_path, {"t": ["x" * 5000] * 64})
+    monkeypatch.setattr(parquet, "MAX_DICTIONARY_BYTES", 4000)
+    with pytest.raises(PicochatError) as caught:
+        list(iter_rows(path, "parquet", "t"))
+    assert caught.value.code == "source.layout" and "5,004 bytes" in caught.value.detail
 
 
 @pytest.mark.parametrize("value", [[["a"]], [7], [1.5], [True], [b"x"], [{"en": "x"}]], ids=str)

@@ -65,6 +65,7 @@ def write_stage(ctx, config: Part) -> None:
 
 def spec(run, name="made"):
     return SimpleNamespace(
+        work="",
         shared=False,
         name=name,
         title="made here",

@@ -82,7 +82,10 @@ def inspect(target: str | None, as_json: bool) -> None:
 @options.quiet_option
 @options.json_option
 def check(pack: str, settings: tuple[str, ...], quiet: bool, as_json: bool) -> None:
-    """Look for duplicates, a leaking hold-out and contamination in PACK, and keep nothing. Exit code 3: found some."""
+    """Clean PACK, look for duplicates, a leaking hold-out and contamination, and keep nothing.
+
+    Exit code 3: the hold-out leaks, or what a model would be judged on stands in the text.
+    """
     resolved, policy = resolve_run("tiny", None, {"data.pack": absolute_pack(pack)}, settings)
     with tempfile.TemporaryDirectory(prefix="picochat-check-") as folder:
         store = open_run(Path(folder) / "check", "tiny", resolved, resume=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from picochat.core.errors import refuse
@@ -19,16 +20,20 @@ from picochat.data.row_files import ROW_KINDS, kind_of
 
 TEXTS_BYTES = 64 * 1024 * 1024
 TEXTS_FILES = 20_000
+MAX_FILES = 400_000
+"""Plan and manifest name every file and are read whole: so many stay under the limit of a JSON file."""
 
 
 def plan_local(config: ImportConfig, folder: Path) -> tuple[Origin, tuple[Unit, ...]]:
-    """The source and its files. Raises `usage.path`, `config.*`, `source.loop` or `source.empty`."""
+    """The source and its files. Raises `usage.path`, `config.*`, `source.*` or `import.too_many_files`."""
     root = Path(os.path.abspath(config.source))
     if not root.exists():
         refuse("usage.path", f"{config.source} does not exist", fix="give a path, hf:ORG/NAME, or climbmix")
     if root.is_dir() and Path(os.path.abspath(folder)).is_relative_to(root):
         refuse("config.conflict", f"{folder} lies inside of {root}: the import would read itself", fix="move --out-dir")
-    files = [_measured(found) for found in _iter_found(root, config)]
+    files = [_measured(found) for found in islice(_iter_found(root, config), MAX_FILES + 1)]
+    if len(files) > MAX_FILES:
+        refuse("import.too_many_files", f"{config.source} holds more than {MAX_FILES:,} files")
     if not files:
         refuse("source.empty", f"{config.source} has no file that is read; hidden ones are passed over")
     rows = [file.name for file in files if _row_kind(file)]

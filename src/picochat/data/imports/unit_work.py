@@ -137,11 +137,13 @@ class UnitWorker:
         text, reason, metadata, sha256 = None, file.problem or None, "", ""
         if reason is None:
             path = local_path(self._origin, file)
-            sha256 = hash_local(path, file)
             try:
+                sha256 = hash_local(path, file)
                 text, reason, metadata = read_text_file(path, kind_of(file.name) == "markdown")
-            except OSError as err:
+            except PermissionError as err:
                 reason = f"unreadable: {err.strerror}"
+            except OSError as err:
+                raise_disk_error(err, path)
             require_same(path, file)
         kept = int(text is not None)
         record = SourceFile(name=file.name, bytes=file.bytes, sha256=sha256, rows=1, documents=kept)

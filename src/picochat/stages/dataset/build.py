@@ -31,6 +31,8 @@ from picochat.stages.dataset.piece_work import PiecePlan, build_piece_worker
 STAGE = "dataset"
 SAMPLES_A_REASON = 20
 EXACT_DUPLICATE, NEAR_DUPLICATE, CONTAMINATED = "exact_duplicate", "near_duplicate", "contaminated"
+DUPLICATE_OF_DROPPED = "duplicate_of_dropped"
+"""Of a document that was itself dropped later, as contaminated or too close to the hold-out: what it says is lost."""
 _PROGRESS_EVERY = 2000
 
 
@@ -91,7 +93,7 @@ def clean_pieces(ctx: StageContext, loaded: LoadedPack, plan: PiecePlan) -> list
         failpoint("data.after_piece")
         done.append(Finished(piece.source, record))
         pace.add(piece.bytes)
-        ctx.progress.update(pace.done, pace.total, f"cleaning {loaded.pack.sources[piece.source].id}, {pace.note()}")
+        ctx.progress.update(pace.done, pace.total, pace.tell(f"cleaning {loaded.pack.sources[piece.source].id}"))
     return done
 
 
@@ -147,9 +149,8 @@ class CorpusBuild:
         files = self._pieces.files(place)
         drops = files.iter_drops()
         waiting = next(drops, None)
-        first = int(self._pieces.firsts[place])
-        for offset, name in enumerate(files.iter_names()):
-            number = first + offset
+        first, last = (int(number) for number in self._pieces.firsts[place : place + 2])
+        for number, name in zip(range(first, last), files.iter_names(), strict=True):
             ordinal = int(self._pieces.documents["ordinal"][number])
             while waiting is not None and waiting.ordinal < ordinal:
                 yield waiting, {}
@@ -168,7 +169,7 @@ class CorpusBuild:
         for reason, twins in ((EXACT_DUPLICATE, self._joined.exact), (NEAR_DUPLICATE, self._joined.near)):
             if (twin := int(twins[number])) >= 0:
                 place = int(self._numbers[twin])
-                return reason, {"document": place} if place >= 0 else {}
+                return (reason, {"document": place}) if place >= 0 else (DUPLICATE_OF_DROPPED, {})
         if not self._contaminated.stays(number, number + 1)[0]:
             return CONTAMINATED, self._contaminated.describe(number)
         return None, {}
@@ -218,7 +219,12 @@ def write_corpus(
     with atomic_writer(dropped_path) as dropped, corpus_writer(text_path, records_path) as corpus:
         build.write(done, tally, corpus, dropped, ctx.watch("writing the corpus"))
         for source in loaded.pack.sources:
-            require_enough(source, tally.sources[source.id], config.max_dropped)
+            counts = tally.sources[source.id]
+            require_enough(source, counts, config.max_dropped)
+            if counts.kept + counts.dropped.total() != counts.read:
+                refuse(
+                    "data.unbalanced", f"source {source.id!r} had {counts.read:,} documents, and {counts.describe()}"
+                )
     return tally
 
 

@@ -80,8 +80,9 @@ def _open_documents(folder: Path, records: Sequence[PieceRecord], total: int, cr
     joined = open_array(folder / "join" / "documents.bin", PIECE_DOCUMENT, (total,), create=create)
     first = 0
     for piece, record in enumerate(records if create else ()):
-        joined[first : first + record.kept] = PieceFiles(folder, piece).documents()
-        first += record.kept
+        for documents in PieceFiles(folder, piece).iter_documents(record.kept):
+            joined[first : first + len(documents)] = documents
+            first += len(documents)
     return joined
 
 
@@ -157,8 +158,10 @@ def _find_near(
     scratch = pieces.folder / "join"
     table = SketchTable.create(scratch / "sketches", len(pieces), config)
     for piece, record in enumerate(pieces.records):
-        if record.kept:
-            table.put(int(pieces.firsts[piece]), pieces.files(piece).sketches(record.kept, config.bands))
+        first = int(pieces.firsts[piece])
+        for sketches in pieces.files(piece).iter_sketches(record.kept, config.bands):
+            table.put(first, sketches)
+            first += len(sketches.takes_part)
     candidates = open_array(scratch / "candidates.u1", np.bool_, (len(pieces),), create=True)
     for first, last in _blocks(len(pieces)):
         candidates[first:last] = exact[first:last] < 0

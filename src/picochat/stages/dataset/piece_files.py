@@ -3,17 +3,18 @@
     plan.jsonl      the pieces themselves, listed before any of them is read
     NNNNNN.txt      the texts in normal form, UTF-8, one after another
     NNNNNN.bin      one `PIECE_DOCUMENT` a text
-    NNNNNN.sketch   bands (n, 32) u64, signatures (n, 128) u8, takes part (n,) u8
+    NNNNNN.sketch   one `sketch_dtype` a text
     NNNNNN.names    one JSON string a line: the name of each kept document
     NNNNNN.drops    one JSON object a line: {ordinal, name, reason}
-    NNNNNN.json     counts and the key of the piece, written last: a piece without it was never finished
+    NNNNNN.json     counts, the key of the piece and the digests of its files, written last: a piece without it was
+                    never finished, and one whose files are other ones is done again
 
 All of it is working state: it is removed once the corpus stands.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,8 +23,10 @@ import numpy as np
 
 from picochat.artifacts.schema import Record
 from picochat.core.errors import PicochatError
-from picochat.core.fs import atomic_writer, write_atomic, write_json
+from picochat.core.fs import HashingWriter, atomic_writer, write_json
+from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import canonical_json, iter_jsonl, read_json
+from picochat.data.corpus import BLOCK_DOCUMENTS
 from picochat.data.duplicates.config import PERMUTATIONS
 from picochat.data.duplicates.sketch import Sketches
 from picochat.data.pieces import Piece, PieceFile
@@ -45,6 +48,9 @@ PIECE_DOCUMENT = np.dtype(
 the sha256 of the comparison form; `key` decides the side."""
 
 
+SUFFIXES = (".txt", ".bin", ".sketch", ".names", ".drops")
+
+
 class FrozenPlan:
     """The pieces of a pack as they were found, on disk: a file that goes while others are read is missed by name."""
 
@@ -58,12 +64,12 @@ class FrozenPlan:
                 self.count, self.bytes = self.count + 1, self.bytes + piece.bytes
 
     def __iter__(self) -> Iterator[Piece]:
-        for number, source, files, begin, end in iter_jsonl(self._path):
-            yield Piece(number, source, tuple(PieceFile(*file) for file in files), begin, end)
+        for number, source, files, *cut in iter_jsonl(self._path):
+            yield Piece(number, source, tuple(PieceFile(*file) for file in files), *cut)
 
 
 class PieceRecord(Record):
-    """What became of a piece. `content` is a digest over everything that was read, in order."""
+    """What became of a piece. `content` is a digest over everything that was read, in order; `files` by suffix."""
 
     key: str
     read: int
@@ -72,6 +78,7 @@ class PieceRecord(Record):
     front_matter: int
     dropped: dict[str, int]
     content: str
+    files: dict[str, str]
 
 
 class Dropped(NamedTuple):
@@ -82,6 +89,39 @@ class Dropped(NamedTuple):
     reason: str
 
 
+class PieceWriter:
+    """The five files of a piece while they are written: nothing of a piece waits in memory for the end of it."""
+
+    def __init__(self, writers: dict[str, HashingWriter]) -> None:
+        self._writers = writers
+        self.kept = 0
+
+    @property
+    def bytes(self) -> int:
+        """Of the texts so far."""
+        return self._writers[".txt"].bytes
+
+    def keep(self, text: bytes, document: np.ndarray, name: str) -> None:
+        """Adds a document; its sketch is added later, in the same order."""
+        self._writers[".txt"].write(text)
+        self._writers[".bin"].write(document.tobytes())
+        self._writers[".names"].write(canonical_json(name) + b"\n")
+        self.kept += 1
+
+    def sketch(self, sketches: Sketches) -> None:
+        """The sketches of the next documents."""
+        rows = np.empty(len(sketches.takes_part), sketch_dtype(sketches.bands.shape[1]))
+        rows["bands"], rows["signature"] = sketches.bands, sketches.signature
+        rows["takes_part"] = sketches.takes_part
+        self._writers[".sketch"].write(rows.tobytes())
+
+    def drop(self, dropped: Dropped) -> None:
+        self._writers[".drops"].write(canonical_json(list(dropped)) + b"\n")
+
+    def digests(self) -> dict[str, str]:
+        return {suffix: writer.sha256 for suffix, writer in self._writers.items()}
+
+
 class PieceFiles:
     """The files of one piece below the folder of all."""
 
@@ -89,37 +129,36 @@ class PieceFiles:
         self._stem = folder / f"{number:06d}"
 
     def find(self, key: str) -> PieceRecord | None:
-        """The record of a finished piece; None when there is none, or it was made from or with something else."""
+        """The record of a finished piece whose files are the recorded ones; None where any of it is not so."""
         path = self._path(".json")
         try:
             record = PieceRecord.from_json(read_json(path), str(path))
-        except PicochatError:
+            if record.key != key or set(record.files) != set(SUFFIXES):
+                return None
+            same = all(sha256_file(self._path(suffix)) == digest for suffix, digest in record.files.items())
+        except (PicochatError, OSError):
             return None
-        return record if record.key == key else None
+        return record if same else None
 
-    def write(
-        self, record: PieceRecord, text: bytes, documents: np.ndarray, sketches: Sketches, names: list[str],
-        drops: list[Dropped],
-    ) -> None:  # fmt: skip
-        """Writes all files, the record last. Raises `disk.full` or `disk.io`."""
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[PieceWriter]:
+        """Files that take the place of older ones when the block ends without an error. Raises `disk.*`."""
         self._path(".json").unlink(missing_ok=True)
-        write_atomic(self._path(".txt"), text)
-        write_atomic(self._path(".bin"), documents.tobytes())
-        sketch = (sketches.bands.astype("<u8"), sketches.signature, sketches.takes_part.astype(np.uint8))
-        write_atomic(self._path(".sketch"), b"".join(np.ascontiguousarray(part).tobytes() for part in sketch))
-        write_atomic(self._path(".names"), b"".join(canonical_json(name) + b"\n" for name in names))
-        write_atomic(self._path(".drops"), b"".join(canonical_json(list(drop)) + b"\n" for drop in drops))
+        with contextlib.ExitStack() as stack:
+            yield PieceWriter({suffix: stack.enter_context(atomic_writer(self._path(suffix))) for suffix in SUFFIXES})
+
+    def finish(self, record: PieceRecord) -> None:
+        """Makes the piece a finished one. Raises `disk.full` or `disk.io`."""
         write_json(self._path(".json"), record.to_json())
 
-    def documents(self) -> np.ndarray:
-        return np.fromfile(self._path(".bin"), PIECE_DOCUMENT)
+    def iter_documents(self, kept: int) -> Iterator[np.ndarray]:
+        """The records of its documents, some at a time."""
+        return _iter_rows(self._path(".bin"), PIECE_DOCUMENT, kept)
 
-    def sketches(self, n: int, bands: int) -> Sketches:
-        data = np.fromfile(self._path(".sketch"), np.uint8)
-        keys, signatures, takes_part = np.split(data, [n * bands * 8, n * (bands * 8 + PERMUTATIONS)])
-        return Sketches(
-            keys.view("<u8").reshape(n, bands), signatures.reshape(n, PERMUTATIONS), takes_part.astype(np.bool_)
-        )
+    def iter_sketches(self, kept: int, bands: int) -> Iterator[Sketches]:
+        """The sketches of its documents, some at a time."""
+        for rows in _iter_rows(self._path(".sketch"), sketch_dtype(bands), kept):
+            yield Sketches(rows["bands"], rows["signature"], rows["takes_part"].astype(np.bool_))
 
     def text_path(self) -> Path:
         return self._path(".txt")
@@ -134,9 +173,15 @@ class PieceFiles:
         return self._stem.with_suffix(suffix)
 
 
-def count_reasons(drops: list[Dropped]) -> dict[str, int]:
-    """Documents by the first word of their reason."""
-    return dict(Counter(drop.reason.partition(":")[0] for drop in drops))
+def sketch_dtype(bands: int) -> np.dtype:
+    """The sketch of one document as it lies in a piece, 385 bytes with 32 bands."""
+    return np.dtype([("bands", "<u8", (bands,)), ("signature", "u1", (PERMUTATIONS,)), ("takes_part", "u1")])
+
+
+def _iter_rows(path: Path, dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
+    for first in range(0, count, BLOCK_DOCUMENTS):
+        rows = np.fromfile(path, dtype, min(BLOCK_DOCUMENTS, count - first), offset=first * dtype.itemsize)
+        yield rows
 
 
 def printable(name: str) -> str:

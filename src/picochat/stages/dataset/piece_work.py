@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,19 +14,19 @@ from picochat.core.hashing import digest_of
 from picochat.core.jsonio import canonical_json
 from picochat.data.cleaning import CleaningConfig, clean
 from picochat.data.corpus import FLAG_EMAIL, FLAG_SECRET
-from picochat.data.duplicates.config import PERMUTATIONS, DuplicatesConfig
+from picochat.data.duplicates.config import DuplicatesConfig
 from picochat.data.duplicates.forms import comparison_form
-from picochat.data.duplicates.sketch import Sketcher, Sketches, build_sketcher
+from picochat.data.duplicates.sketch import Sketcher, build_sketcher
 from picochat.data.pack import Source
 from picochat.data.pieces import Piece
-from picochat.data.sources import RawDocument, iter_piece
+from picochat.data.sources import iter_piece
 from picochat.data.split import document_key
 from picochat.stages.dataset.piece_files import (
     PIECE_DOCUMENT,
     Dropped,
     PieceFiles,
     PieceRecord,
-    count_reasons,
+    PieceWriter,
     printable,
 )
 
@@ -69,48 +70,40 @@ class _Batch:
 
 
 class PieceWork:
-    """Collects the kept documents of one piece."""
+    """The work on one piece. Texts go to disk as they are read, so its size does not matter."""
 
     def __init__(self, plan: PiecePlan, sketcher: Sketcher | None) -> None:
         self._plan, self._sketcher = plan, sketcher
-        self._texts: list[bytes] = []
-        self._documents: list[np.ndarray] = []
-        self._names: list[str] = []
-        self._drops: list[Dropped] = []
-        self._sketches: list[Sketches] = []
         self._waiting = _Batch()
-        self._front_matter = self._bytes = 0
 
     def run(self, piece: Piece, files: PieceFiles, key: str) -> PieceRecord:
         """Reads, cleans, sketches, writes. Raises `source.*` or `disk.*`."""
-        content, read = hashlib.sha256(), 0
-        for ordinal, raw in enumerate(self._iter_raw(piece)):
-            read += 1
-            content.update(canonical_json([raw.name, raw.drop_reason]))
-            content.update((raw.text or "").encode(errors="surrogatepass"))
-            self._front_matter += bool(raw.metadata)
-            reason = raw.drop_reason if raw.text is None else self._take(ordinal, raw.name, raw.text)
-            if reason is not None:
-                self._drops.append(Dropped(ordinal, printable(raw.name), reason))
-        self._sketch_waiting()
-        text = b"".join(self._texts)
+        content, read, front_matter, dropped = hashlib.sha256(), 0, 0, Counter[str]()
+        with files.writing() as out:
+            for ordinal, raw in enumerate(iter_piece(self._plan.sources[piece.source], piece)):
+                read += 1
+                content.update(canonical_json([raw.name, raw.drop_reason]))
+                content.update((raw.text or "").encode(errors="surrogatepass"))
+                front_matter += bool(raw.metadata)
+                reason = raw.drop_reason if raw.text is None else self._take(out, ordinal, raw.name, raw.text)
+                if reason is not None:
+                    dropped[reason.partition(":")[0]] += 1
+                    out.drop(Dropped(ordinal, printable(raw.name), reason))
+            self._sketch_waiting(out)
         record = PieceRecord(
             key=key,
             read=read,
-            kept=len(self._names),
-            bytes=len(text),
-            front_matter=self._front_matter,
-            dropped=count_reasons(self._drops),
+            kept=out.kept,
+            bytes=out.bytes,
+            front_matter=front_matter,
+            dropped=dict(dropped),
             content=content.hexdigest(),
+            files=out.digests(),
         )
-        documents = np.array(self._documents, PIECE_DOCUMENT)
-        files.write(record, text, documents, self._all_sketches(), self._names, self._drops)
+        files.finish(record)
         return record
 
-    def _iter_raw(self, piece: Piece) -> Iterator[RawDocument]:
-        return iter_piece(self._plan.sources[piece.source], piece)
-
-    def _take(self, ordinal: int, name: str, raw: str) -> str | None:
+    def _take(self, out: PieceWriter, ordinal: int, name: str, raw: str) -> str | None:
         """Keeps a document, or answers with the reason why not."""
         found = clean(raw, self._plan.cleaning)
         if found.reason is not None:
@@ -118,34 +111,19 @@ class PieceWork:
         form, data = comparison_form(found.text), found.text.encode()
         document = np.zeros((), PIECE_DOCUMENT)
         document["ordinal"], document["chars"], document["length"] = ordinal, len(found.text), len(data)
-        document["offset"] = self._bytes
+        document["offset"] = out.bytes
         document["sha256"] = np.void(hashlib.sha256(data).digest())
         document["form"] = np.void(hashlib.sha256(form.encode()).digest())
         document["key"] = document_key(self._plan.salt, form)
         document["flags"] = FLAG_SECRET * found.has_secret | FLAG_EMAIL * found.has_email
-        self._texts.append(data)
-        self._bytes += len(data)
-        self._documents.append(document)
-        self._names.append(printable(name))
+        out.keep(data, document, printable(name))
         self._waiting.forms.append(form)
         self._waiting.chars += len(form)
         if self._waiting.chars >= SKETCH_CHARS:
-            self._sketch_waiting()
+            self._sketch_waiting(out)
         return None
 
-    def _sketch_waiting(self) -> None:
+    def _sketch_waiting(self, out: PieceWriter) -> None:
         if self._sketcher is not None and self._waiting.forms:
-            self._sketches.append(self._sketcher.sketch(self._waiting.forms))
+            out.sketch(self._sketcher.sketch(self._waiting.forms))
         self._waiting = _Batch()
-
-    def _all_sketches(self) -> Sketches:
-        bands = self._plan.duplicates.bands
-        if self._sketcher is None:
-            return _no_sketches(len(self._names), bands)
-        parts = zip(_no_sketches(0, bands), *self._sketches, strict=True)
-        return Sketches(*(np.concatenate(column) for column in parts))
-
-
-def _no_sketches(n: int, bands: int) -> Sketches:
-    """Of documents that take no part."""
-    return Sketches(np.zeros((n, bands), np.uint64), np.zeros((n, PERMUTATIONS), np.uint8), np.zeros(n, np.bool_))

@@ -6,17 +6,19 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.code_record import code_record
 from picochat.artifacts.store import RunStore, StageRecord
-from picochat.core.fs import make_dir
+from picochat.core.fs import make_dir, move_files, write_atomic
 from picochat.core.hashing import digest_of
 from picochat.data.builtin import BUILTIN_PATHS
 from picochat.data.config import DatasetConfig
 from picochat.data.contamination.config import ContaminationConfig
 from picochat.data.conversations import encode_rows
+from picochat.data.duplicates.config import DuplicatesConfig
 from picochat.data.duplicates.sketch import resolve_engine
 from picochat.data.holdout import HoldoutFacts, examine_holdout
 from picochat.data.imports.manifest import MANIFEST as IMPORT_MANIFEST
@@ -47,7 +49,7 @@ _OUTPUTS = {
 
 
 def run(ctx: StageContext, config: DatasetConfig, comparison: ContaminationConfig | None = None) -> None:
-    """Builds the dataset of a run; on any error none of its files is left, and what is cleaned waits for a restart.
+    """Builds the dataset of a run. On any error the run is as it was, and what is cleaned waits for a restart.
 
     `comparison` says how documents are held against evals and benchmarks where the pack drops what matches.
 
@@ -58,8 +60,8 @@ def run(ctx: StageContext, config: DatasetConfig, comparison: ContaminationConfi
     loaded = load_pack(config.pack)
     require_imports(loaded)
     split = _resolved_split(loaded, config)
-    with _all_or_nothing(ctx.store):
-        _record_inputs(record, loaded)
+    _record_inputs(record, loaded)
+    with _work_folder(ctx.store.path(layout.DATASET_WORK)):
         plan = build_plan(ctx, loaded, config, split)
         done = clean_pieces(ctx, loaded, plan)
         require_documents(loaded.pack.sources, done, config.max_dropped)
@@ -72,17 +74,20 @@ def run(ctx: StageContext, config: DatasetConfig, comparison: ContaminationConfi
         else:
             contaminated = find_nothing(pieces)
         build = CorpusBuild(pieces, joined, contaminated, loaded.pack.sources)
-        paths = [ctx.store.path(name) for name in (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_DROPPED)]
-        tally = write_corpus(ctx, loaded, config, done, build, (paths[0], paths[1], paths[2]))
+        finished = plan.folder / "finished"
+        make_dir(finished)
+        tally = write_corpus(ctx, loaded, config, done, build, _corpus_files(finished))
         require_sides(tally.documents, split, joined.smallest_key)
         tally.duplicates = searched
-        _write_chat(ctx.store, chat)
-        for kind, name in _OUTPUTS.items():
-            record.add_output(kind, name)
-        facts = _examine(ctx, config, split)
+        facts = _examine(ctx, config, split, finished)
         warnings = warnings_of(loaded, tally, chat, facts)
+        _write_chat(finished, chat)
         body = describe_dataset(loaded, split, tally, asdict(facts), chat, warnings)
-        ctx.store.write_report(layout.CORPUS_MANIFEST, "corpus_manifest", body, record.manifest(ctx.clock.monotonic()))
+        with _published(ctx.store, finished):
+            for kind, name in _OUTPUTS.items():
+                record.add_output(kind, name)
+            manifest = record.manifest(ctx.clock.monotonic())
+            ctx.store.write_report(layout.CORPUS_MANIFEST, "corpus_manifest", body, manifest)
     shutil.rmtree(plan.folder, ignore_errors=True)
     for warning in warnings:
         ctx.events.emit("warning", STAGE, code="dataset", text=warning)
@@ -125,14 +130,21 @@ def word_texts(pieces: CleanedPieces, joined: Joined) -> Iterator[str]:
         yield pieces.text(number)
 
 
-def _examine(ctx: StageContext, config: DatasetConfig, split: Split) -> HoldoutFacts:
-    """The written corpus, read back."""
-    text, records = ctx.store.path(layout.CORPUS), ctx.store.path(layout.CORPUS_DOCUMENTS)
+def _corpus_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Text, records and the list of what was dropped."""
+    return folder / layout.CORPUS, folder / layout.CORPUS_DOCUMENTS, folder / layout.CORPUS_DROPPED
+
+
+def _examine(ctx: StageContext, config: DatasetConfig, split: Split, finished: Path) -> HoldoutFacts:
+    """The written corpus, read back. It is searched as the gate will search it, whatever was removed: who keeps near
+    copies on both sides should hear of it now and not after the training."""
+    text, records, _ = _corpus_files(finished)
+    own = DuplicatesConfig()
     return examine_holdout(
         text,
         records,
         ctx.store.path(layout.DATASET_WORK) / "examined",
-        duplicates=config.duplicates,
+        duplicates=own.model_copy(update={"threshold": min(own.threshold, config.duplicates.threshold)}),
         split=split,
         processes=min(ctx.workers, max(1, text.stat().st_size // BYTES_A_PROCESS)),
         progress=ctx.watch("reading the corpus back"),
@@ -140,20 +152,15 @@ def _examine(ctx: StageContext, config: DatasetConfig, split: Split) -> HoldoutF
 
 
 @contextlib.contextmanager
-def _all_or_nothing(store: RunStore) -> Iterator[None]:
-    """Takes the stage's files away again when it fails: without their manifest nobody could trust them.
-
-    Finished pieces stay, for whoever mends the cause and runs the command again.
-    """
+def _work_folder(folder: Path) -> Iterator[None]:
+    """Finished pieces outlive an error, for whoever mends the cause and runs the command again; nothing else does."""
     try:
         yield
     except BaseException:
-        for name in _OUTPUTS.values():
-            store.path(name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            store.path(layout.CHAT_TRAIN).parent.rmdir()
-        if not has_finished_pieces(store.path(layout.DATASET_WORK)):
-            shutil.rmtree(store.path(layout.DATASET_WORK), ignore_errors=True)
+        for name in ("finished", "before"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        if not has_finished_pieces(folder):
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
@@ -178,8 +185,29 @@ def _record_inputs(record: StageRecord, loaded: LoadedPack) -> None:
             record.add_input("import_manifest", manifest)
 
 
-def _write_chat(store: RunStore, chat: ChatSets) -> None:
+@contextlib.contextmanager
+def _published(store: RunStore, finished: Path) -> Iterator[None]:
+    """The finished files stand where the run looks for them. When the block fails, those of before stand there again.
+
+    A kill in between leaves files that no manifest names: the next attempt makes them again from the same pieces.
+    """
+    before = finished.parent / "before"
+    make_dir(before / Path(layout.CHAT_TRAIN).parent)
     make_dir(store.path(layout.CHAT_TRAIN).parent)
-    store.write(layout.CHAT_TRAIN, encode_rows(chat.train))
-    store.write(layout.CHAT_HELDOUT, encode_rows(chat.heldout))
-    store.write(layout.CHAT_EVAL, encode_rows(chat.eval))
+    move_files(store.root, before, _OUTPUTS.values())
+    move_files(finished, store.root, _OUTPUTS.values())
+    try:
+        yield
+    except BaseException:
+        move_files(store.root, finished, _OUTPUTS.values())
+        move_files(before, store.root, _OUTPUTS.values())
+        with contextlib.suppress(OSError):
+            store.path(layout.CHAT_TRAIN).parent.rmdir()
+        raise
+
+
+def _write_chat(folder: Path, chat: ChatSets) -> None:
+    make_dir(folder / Path(layout.CHAT_TRAIN).parent)
+    write_atomic(folder / layout.CHAT_TRAIN, encode_rows(chat.train))
+    write_atomic(folder / layout.CHAT_HELDOUT, encode_rows(chat.heldout))
+    write_atomic(folder / layout.CHAT_EVAL, encode_rows(chat.eval))

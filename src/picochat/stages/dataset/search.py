@@ -45,7 +45,7 @@ def search_train(
     for piece, found in zip(jobs, ctx.map(build, jobs, total), strict=True):
         yield from found
         pace.add(pieces.records[piece].bytes)
-        ctx.progress.update(pace.done, pace.total, f"{note}, {pace.note()}")
+        ctx.progress.update(pace.done, pace.total, pace.tell(f"{note}"))
     del searched
 
 

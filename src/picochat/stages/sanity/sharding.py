@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
 from picochat.core.fs import make_dir
 from picochat.data.corpus import CorpusReader, Document, corpus_writer
@@ -52,7 +53,7 @@ def prove_shards(place: Workplace) -> CheckResult:
 
 def write_corpus(folder: Path, documents: TokenDocuments, tok: Tokenizer) -> CorpusReader:
     """The documents as text, in their order."""
-    paths = folder / "corpus.txt", folder / "corpus.bin"
+    paths = folder / layout.CORPUS, folder / layout.CORPUS_DOCUMENTS
     with corpus_writer(*paths) as corpus:
         for number, ids in enumerate(documents.iter_documents()):
             corpus.add(
@@ -64,9 +65,9 @@ def write_corpus(folder: Path, documents: TokenDocuments, tok: Tokenizer) -> Cor
 def write_shards(folder: Path, reader: CorpusReader, tok: Tokenizer, row_tokens: int | None) -> ShardSet:
     """The train side as one stream, or as packed rows of `row_tokens`."""
     plan = ShardPlan(
-        corpus=folder / "corpus.txt",
-        documents=folder / "corpus.bin",
-        tokenizer=folder / "tokenizer.json",
+        corpus=folder / layout.CORPUS,
+        documents=folder / layout.CORPUS_DOCUMENTS,
+        tokenizer=folder / layout.TOKENIZER,
         fast=True,
         sources=("documents",),
         weights=(1.0,),

@@ -115,7 +115,7 @@ def write_shards(
         known[job.path.name] = record
         failpoint("data.after_shard")
         pace.add(job.part.bytes)
-        ctx.progress.update(pace.done, pace.total, f"shard {number} of {len(jobs)}, {pace.note()}")
+        ctx.progress.update(pace.done, pace.total, pace.tell(f"shard {number} of {len(jobs)}"))
     return [record for job in jobs if (record := known[job.path.name]) is not None]
 
 
@@ -183,7 +183,7 @@ def read_back(
     for job, found in zip(jobs, ctx.map(checker, jobs, total), strict=True):
         faults = ShardFaults(*(a + b for a, b in zip(faults, found, strict=True)))
         pace.add(job.record.bytes)
-        ctx.progress.update(pace.done, pace.total, f"reading {job.record.name} back, {pace.note()}")
+        ctx.progress.update(pace.done, pace.total, pace.tell(f"reading {job.record.name} back"))
     checks = faults._asdict() | {"misplaced_copies": _count_misplaced(body, folder, reader, weights)}
     if wrong := {name: count for name, count in checks.items() if count and name != "pieces"}:
         refuse("shards.read_back", f"the written shards do not give back the corpus: {wrong}")

@@ -14,7 +14,7 @@ from tests.support.tiny_run import flip_byte
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core import failpoints
-from picochat.core.errors import PicochatError
+from picochat.core.errors import PicochatError, refuse
 from picochat.core.events import EventWriter, iter_events
 from picochat.core.fs import write_json
 from picochat.core.jsonio import iter_jsonl
@@ -26,11 +26,12 @@ from picochat.data.corpus import CorpusReader
 from picochat.data.duplicates.near import NearDuplicates
 from picochat.data.pack import load_pack
 from picochat.data.pieces import iter_pieces
-from picochat.data.split import VAL
+from picochat.data.split import TRAIN, VAL
 from picochat.stages import contract
 from picochat.stages.contract import StageContext, StopFlag
-from picochat.stages.dataset import join, piece_work
+from picochat.stages.dataset import join, piece_files, piece_work
 from picochat.stages.dataset import run as stage
+from picochat.stages.dataset.build import clean_pieces
 from picochat.stages.dataset.run import run
 
 OUTPUTS = {
@@ -111,7 +112,7 @@ def test_a_folder_becomes_a_corpus_with_all_its_counts(ctx, tmp_path):
     source = body["sources"][0]
     assert (source["read"], source["kept"], source["licence"]) == (63, 60, "unknown")
     assert body["checks"] == {
-        "documents_plus_dropped_equals_read": True,
+        "documents_read": 63,
         **dict.fromkeys(("unknown_side", "digest_mismatch", "misplaced", "exact_left", "exact_leak"), 0),
         **dict.fromkeys(("near_leak", "audit_near"), 0),
         "documents": 60,
@@ -334,6 +335,7 @@ def test_near_copies_are_removed_and_say_what_stays_in_their_place(ctx, tmp_path
     body = manifest_of(ctx)
     assert len(corpus_of(ctx)) == 50 and body["duplicates"]["near"] == "not_run" and body["checks"]["audit_near"] == 20
     assert any("near duplicates are left" in warning for warning in body["warnings"])
+    assert any("data.split_leak will block" in warning for warning in body["warnings"])
 
 
 def sides_of(ctx):
@@ -488,6 +490,94 @@ def test_a_source_that_vanishes_in_the_middle_is_named_and_a_restart_works(ctx, 
     os.utime(victim, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     run(ctx, config(pack))
     assert len(corpus_of(ctx)) == 60
+
+
+@pytest.mark.parametrize("suffix", piece_files.SUFFIXES)
+def test_a_finished_piece_whose_files_are_other_ones_is_done_again(ctx, tmp_path, small_pieces, monkeypatch, suffix):
+    pack = write_copies(tmp_path / "texts", range(60), [("a000.txt", "short")])
+    run(ctx, config(pack))
+    undisturbed = bytes_of(ctx)
+    failpoints.arm("data.after_piece:raise@4")
+    try:
+        with pytest.raises(RuntimeError):
+            run(ctx, config(pack))
+    finally:
+        failpoints.disarm()
+    file = ctx.store.path(layout.DATASET_WORK) / f"000000{suffix}"
+    file.write_bytes(file.read_bytes()[:-1])
+    done = count_work(monkeypatch)
+    run(ctx, config(pack))
+    assert bytes_of(ctx) == undisturbed and {0, 4} <= set(done) and not {1, 2, 3} & set(done)
+
+
+def test_a_failure_leaves_an_earlier_corpus_as_it_was(ctx, tmp_path, small_pieces, monkeypatch):
+    pack = write_copies(tmp_path / "texts", range(60))
+    run(ctx, config(pack))
+    before = bytes_of_files(ctx)
+    (pack / "a002.txt").write_text(" ".join(words(1000)))
+    monkeypatch.setattr(stage, "examine_holdout", refuse_all)
+    with pytest.raises(PicochatError):
+        run(ctx, config(pack))
+    assert bytes_of_files(ctx) == before
+    monkeypatch.undo()
+    for passes in range(8, 60):
+        failpoints.arm(f"file.before_publish:enospc@{passes}")
+        try:
+            run(ctx, config(pack))
+            break
+        except PicochatError as err:
+            assert err.code == "disk.full" and bytes_of_files(ctx) == before
+        finally:
+            failpoints.disarm()
+    else:
+        pytest.fail("a build that never succeeds")
+    before = bytes_of_files(ctx)
+    for path in pack.iterdir():
+        path.unlink()
+    with pytest.raises(PicochatError):
+        run(ctx, config(pack))
+    assert bytes_of_files(ctx) == before
+    manifest_of(ctx)
+
+
+def bytes_of_files(ctx):
+    paths = [ctx.store.path(name) for name in files_of(ctx)]
+    return {path: path.read_bytes() for path in paths if path.is_file()}
+
+
+def refuse_all(*_, **__):
+    refuse("disk.full", "nothing is free")
+
+
+def test_a_document_that_is_lost_ends_the_build(ctx, tmp_path, monkeypatch):
+    """Kept and dropped must add up to what was read."""
+    pack = fill(tmp_path / "texts")
+    monkeypatch.setattr(stage, "clean_pieces", lambda *args: [more_read(piece) for piece in clean_pieces(*args)])
+    assert refusal(ctx, pack).code == "data.unbalanced"
+
+
+def more_read(piece):
+    return piece._replace(record=piece.record.model_copy(update={"read": piece.record.read + 1}))
+
+
+def test_the_copy_of_a_document_that_was_dropped_later_says_so(ctx, tmp_path, monkeypatch):
+    """The one that would have stayed is too close to the hold-out: nothing of what they say is in the corpus."""
+    pack = write_copies(tmp_path / "texts", range(40))
+    run(ctx, config(pack))
+    sides = corpus_of(ctx).documents["split"]
+    copies = {row["document"]: row["name"] for row in iter_jsonl(ctx.store.path(layout.CORPUS_DROPPED))}
+    head, name = next((document, name) for document, name in copies.items() if sides[document] == TRAIN)
+
+    def sweeping(ctx, pieces, joined, config):
+        kept = np.flatnonzero(joined.kept(0, len(pieces)))
+        joined.near[kept[head]] = next(joined.iter_kept(VAL))
+        return 1
+
+    monkeypatch.setattr(stage, "sweep_train", sweeping)
+    run(ctx, config(pack))
+    reasons = {row["name"]: row["reason"] for row in iter_jsonl(ctx.store.path(layout.CORPUS_DROPPED))}
+    assert reasons[name] == "duplicate_of_dropped" and reasons["a" + name[1:]] == "near_duplicate"
+    assert list(reasons.values()).count("duplicate_of_dropped") == 1
 
 
 def test_a_piece_that_was_damaged_since_is_refused(ctx, tmp_path, small_pieces, monkeypatch):
