@@ -10,6 +10,10 @@ from picochat.views.checks import UNKNOWN
 
 Document = Mapping[str, Any]
 EXAMPLES = 3
+MAX_DIRTY_FRAC = 0.10
+"""Of published items, and of held-out documents, which share wording with others of their kind."""
+_OWN_ROWS = ("eval", "heldout")
+"""Sets of which no row may stand in the training text."""
 _LEAKS = ("unknown_side", "digest_mismatch", "misplaced", "exact_leak", "near_leak")
 
 
@@ -118,6 +122,6 @@ def blocking_faults(manifest: Document, honesty: Document) -> list[str]:
     checks = manifest["checks"]
     found = [f"{name.replace('_', ' ')}: {checks[name]:,} documents" for name in _LEAKS if checks.get(name)]
     for name, entry in honesty["contamination"]["sets"].items():
-        if entry.get("dirty"):
+        if entry.get("dirty", 0) > entry["items"] * (0 if entry["kind"] in _OWN_ROWS else MAX_DIRTY_FRAC):
             found.append(f"{name}: {entry['dirty']:,} of {entry['items']:,} stand in the training text")
     return found

@@ -34,7 +34,7 @@ def pack(tmp_path: Path) -> Path:
 
 def test_a_built_corpus_is_shown_with_what_was_dropped_and_why(pack: Path, tmp_path: Path):
     (pack / "copy.txt").write_text(text_of(3).upper())
-    built = data("build", "--pack", pack, "--out-dir", tmp_path / "run", "--quiet", *SMALL)
+    built = data("build", "--pack", pack, "--out-dir", tmp_path / "run", *SMALL)
     assert built.exit_code == 0 and "documents" in built.output
     shown = data("inspect", tmp_path / "run").output
     assert "too_short" in shown and "short.txt" in shown
@@ -71,7 +71,8 @@ def test_what_is_neither_a_run_nor_a_pack_is_refused(tmp_path: Path):
 
 def test_a_clean_pack_passes_its_check_and_leaves_nothing(pack: Path, tmp_path: Path):
     before = sorted(tmp_path.rglob("*"))
-    done = data("check", pack, "--quiet", *SMALL)
+    assert data("check", pack, "--quiet", *SMALL).output == ""
+    done = data("check", pack, *SMALL)
     assert not done.return_value and "nothing was found that blocks a release" in done.output
     assert sorted(tmp_path.rglob("*")) == before
 

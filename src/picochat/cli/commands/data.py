@@ -56,6 +56,7 @@ def build(
     work_on(store, resolved.config, names, resume=resume, quiet=quiet, policy=policy)
     if as_json:
         print_json(store.read(layout.CORPUS_MANIFEST))
+    if as_json or quiet:
         return
     show_manifest(store.read(layout.CORPUS_MANIFEST))
     if store.has(layout.SHARDS_MANIFEST):
@@ -94,7 +95,7 @@ def check(pack: str, settings: tuple[str, ...], quiet: bool, as_json: bool) -> N
     faults = blocking_faults(manifest, honesty)
     if as_json:
         print_json({"corpus": manifest, "honesty": honesty, "faults": faults})
-    else:
+    elif faults or not quiet:
         show_check(manifest, honesty, faults)
     if faults:
         raise click.exceptions.Exit(BLOCKED)
