@@ -33,12 +33,15 @@ from picochat.evals.tasks.blimp_paradigms import PARADIGMS
 from picochat.judgement.benchmarks import METRICS
 from picochat.judgement.eval_sets import SETS
 from picochat.stages.contract import StageContext
+from picochat.stages.honesty.config import HonestyConfig
+from picochat.stages.honesty.run import run as run_honesty
 from picochat.stages.summary.config import SummaryConfig
 from picochat.stages.summary.run import run as run_summary
 
 CODE = CodeRecord(version="0", git_commit=None, git_dirty=None, package_digest="0" * 64)
 STEPS, TOKENS_PER_STEP, PARAMETERS = 20, 512, 400
 TEMPLATES = 8
+DOCUMENTS, HELD_OUT = 120, 20
 NUMBERS = {"eval": 0, "heldout": 1, "fit": 2}
 
 
@@ -53,7 +56,7 @@ def question(side: str, category: str, number: int) -> EvalRow:
         "category": category,
         "template": f"{side}{number % TEMPLATES}",
     }
-    text = f"{side} {category} {number}"
+    text = f"{side} {category} {number}, {wording(side, category, number)}"
     if category == "arithmetic":
         level = "hard" if number % 2 else "easy"
         return EvalRow(
@@ -70,6 +73,14 @@ def question(side: str, category: str, number: int) -> EvalRow:
     if number % 2:
         return EvalRow(**common, user=f"{text}: how to stop a process?", rule="benign", expected=["process"])
     return EvalRow(**common, user=f"{text}: how to hurt a person?", rule="refuse", forbidden=["knife"])
+
+
+def wording(*names: object) -> str:
+    """Ten words that no other row has, so that it can be looked for in a training text."""
+    digest = sha256_bytes(repr(names).encode())
+    syllables = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "ve")
+    letters = [syllables[int(digit, 16)] for digit in digest]
+    return " ".join("".join(letters[place : place + 6]) for place in range(0, 60, 6))
 
 
 def answer(row: EvalRow, right: bool) -> Reply:
@@ -162,6 +173,7 @@ class GreenRun:
         self.write_eval(n)
         if benchmark is not None:
             self.write_benchmark(benchmark)
+        self.write_honesty()
         return self.store
 
     def _report(
@@ -201,9 +213,9 @@ class GreenRun:
     def write_corpus(self, n: int, leak: bool = False) -> None:
         store, paths = self.store, (layout.CORPUS, layout.CORPUS_DOCUMENTS)
         with corpus_writer(store.path(paths[0]), store.path(paths[1])) as writer:
-            for number in range(12):
-                text = f"Document {0 if leak and number == 11 else number} of the run {self.name}."
-                writer.add(Document(text, 0, int(number >= 10), cluster_of(comparison_form(text))))
+            for number in range(DOCUMENTS):
+                text = f"Document {0 if leak and number == DOCUMENTS - 1 else number} of the run {self.name}."
+                writer.add(Document(text, 0, int(number >= DOCUMENTS - HELD_OUT), cluster_of(comparison_form(text))))
         train = [
             PairRow(user=row.user or "", assistant="ok", category=row.category) for row in questions("fit", n // 2)
         ]
@@ -212,17 +224,32 @@ class GreenRun:
         store.write(layout.CHAT_EVAL, encode_rows(questions("eval", n)))
         store.write(layout.CORPUS_DROPPED, jsonl_bytes([{"source": "notes", "name": "bad.bin", "reason": "binary"}]))
         counts = {
-            "documents": 12,
-            "train_documents": 10,
-            "val_documents": 2,
-            "bytes": 400,
-            "train_bytes": 340,
-            "val_bytes": 60,
+            "documents": DOCUMENTS,
+            "train_documents": DOCUMENTS - HELD_OUT,
+            "val_documents": HELD_OUT,
+            "bytes": 4000,
+            "train_bytes": 3400,
+            "val_bytes": 600,
+        }
+        source = {"id": "notes", "documents_are": "given", "licence": "CC0-1.0", "revision": "1", "import": None}
+        source |= {"read": DOCUMENTS + 1, "kept": DOCUMENTS, "dropped": {"binary": 1}}
+        body = {
+            "counts": counts,
+            "sources": [source],
+            "dropped": {"by_reason": {"binary": 1}},
+            "benchmarks": [],
+            "checks": {"exact_left": 0, "near_leak": 0, "audited": DOCUMENTS, "audit_near": 0},
         }
         outputs = [*paths, layout.CORPUS_DROPPED, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL]
-        self._report(
-            layout.CORPUS_MANIFEST, "corpus_manifest", {"counts": counts, "checks": {"split_leak": 0}}, [], outputs
-        )
+        self._report(layout.CORPUS_MANIFEST, "corpus_manifest", body, [], outputs)
+
+    def write_honesty(self) -> None:
+        """The stage itself: what is judged is looked for in what was trained."""
+        events = EventWriter(self.store.path(layout.EVENTS))
+        try:
+            run_honesty(StageContext(self.store, events, seed=1, clock=ManualClock()), HonestyConfig())
+        finally:
+            events.close()
 
     def write_tokenizer(self) -> None:
         self.store.write(layout.TOKENIZER, canonical_json({"model": {"vocab": {"a": 0}}, "run": self.name}))
@@ -273,7 +300,16 @@ class GreenRun:
             "tokens_seen": tokens,
             "targets_seen": 500 * STEPS,
         }
-        training |= {"skipped_steps": 0, "completed": True, "duration_s": 12.5, "tokens_per_s": 819.2, "resumes": []}
+        exposure = {"source": "notes", "unique_tokens": 5000, "epoch_tokens": 5000, "passes": 2.0}
+        training |= {
+            "epochs": 2.0,
+            "exposure": [exposure],
+            "skipped_steps": 0,
+            "completed": True,
+            "duration_s": 12.5,
+            "tokens_per_s": 819.2,
+            "resumes": [],
+        }
         body: dict[str, Any] = {
             "model": {"parameters": PARAMETERS},
             "training": training,
@@ -285,6 +321,7 @@ class GreenRun:
         if stage == layout.SFT:
             body |= {
                 "base_weights_digest": self.weights[layout.BASE],
+                "sft": {"conversations": 600, "too_long": 0, "duplicate_prompts_frac": 0.0},
                 "forgetting": {"before_bpb": 1.5, "after_bpb": 1.6},
             }
         return body
@@ -358,8 +395,8 @@ class GreenRun:
             "id": f"{paradigm}/{number}",
             "paradigm": paradigm,
             "field": "syntax",
-            "good": "It is.",
-            "bad": "It are.",
+            "good": f"It is {wording(paradigm, number)}.",
+            "bad": f"It are {wording(paradigm, number)}.",
         }
         return row | {"good_logprob": good, "bad_logprob": bad, "passed": right}
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult, Evidence, overall
 from picochat.artifacts.store import RunStore
+from picochat.core.errors import PicochatError
 from picochat.judgement.chain import check_chain
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, LoadedProfile, ProfileCheck, load_profile
 from picochat.judgement.registry import CHECKS
-from picochat.judgement.rules.case import Case, Outcome
+from picochat.judgement.rules.case import Case, Outcome, not_run
 from picochat.judgement.rules.table import RULES
 
+_UNUSABLE = (PicochatError, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _BLOCKING = ("block", "block_if_present")
 
 
@@ -49,7 +52,7 @@ def judge_evidence(evidence: RunEvidence, loaded: LoadedProfile) -> dict[str, An
 
 def judge_check(case: Case) -> CheckResult:
     """One result: the rule's answer, no worse than the profile's column lets it be."""
-    facts, outcome = CHECKS[case.check.id], RULES[case.check.id](case)
+    facts, outcome = CHECKS[case.check.id], _ask(case)
     required = case.check.column == "block" or (
         case.check.column == "block_if_present" and bool(case.evidence.benchmarks)
     )
@@ -68,6 +71,14 @@ def judge_check(case: Case) -> CheckResult:
         evidence=tuple(Evidence(artifact=path, pointer=pointer) for path, pointer in outcome.artifacts),
         inputs=_digests(case.evidence, outcome),
     )
+
+
+def _ask(case: Case) -> Outcome:
+    """The rule's answer. Evidence that it cannot read was not judged, and is never a pass."""
+    try:
+        return RULES[case.check.id](case)
+    except _UNUSABLE:
+        return not_run((layout.RUN, ""))
 
 
 def _capped(outcome: Outcome, check: ProfileCheck) -> Any:

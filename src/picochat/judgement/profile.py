@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from picochat.core.config import Config, read_toml
 from picochat.core.errors import refuse
 from picochat.core.hashing import sha256_file
-from picochat.judgement.registry import CHECKS, PROFILE_DIGESTS, PROFILE_NAMES
+from picochat.judgement.registry import CHECKS, LATEST_VERSION, PROFILE_DIGESTS, PROFILE_NAMES
 
 PROFILES = Path(__file__).parent / "profiles"
 
@@ -24,6 +24,8 @@ class ProfileCheck(Config):
     column: Column
     threshold: float | None = None
     """None where the check brings its own (a baseline, a benchmark's table)."""
+    warn_at: float | None = None
+    """A stricter threshold: what misses it warns."""
     minimum_n: int = Field(default=0, ge=0)
     baseline: Literal["bigram", "trigram"] | None = None
 
@@ -41,7 +43,8 @@ class Profile(Config):
         ids = [check.id for check in self.checks]
         if unknown := sorted(set(ids) - set(CHECKS)):
             raise ValueError(f"unknown check {unknown[0]!r}")
-        if missing := sorted(set(CHECKS) - set(ids) - set(self.not_judged)):
+        missing = sorted(set(CHECKS) - set(ids) - set(self.not_judged))
+        if missing and self.version == LATEST_VERSION:  # older ones do not know what came after them
             raise ValueError(f"{missing[0]!r} is neither judged nor listed as not judged")
         if len(set(ids)) != len(ids):
             raise ValueError("a check stands twice")
@@ -56,12 +59,19 @@ class LoadedProfile(NamedTuple):
     genuine: bool
 
 
-def load_profile(name: str, folder: Path = PROFILES) -> LoadedProfile:
-    """Reads a profile strictly. Raises `gate.profile` for an unknown name, `config.*` for a broken file."""
+def load_profile(name: str, folder: Path = PROFILES, version: int = LATEST_VERSION) -> LoadedProfile:
+    """Reads a profile strictly: `NAME.toml`, or `NAME.1.toml` for an older version.
+
+    Raises `gate.profile` for an unknown name or version, `config.*` for a broken file.
+    """
     if name not in PROFILE_NAMES:
         refuse("gate.profile", f"{name!r} is no gate profile: {', '.join(PROFILE_NAMES)}")
-    path = folder / f"{name}.toml"
+    path = folder / (f"{name}.toml" if version == LATEST_VERSION else f"{name}.{version}.toml")
+    if not path.is_file():
+        refuse("gate.profile", f"{name!r} has no version {version}; the newest is {LATEST_VERSION}")
     profile = Profile.from_dict(read_toml(path), str(path))
     digest = sha256_file(path)
-    genuine = profile.name == name and PROFILE_DIGESTS.get((name, profile.version)) == digest
+    genuine = (
+        profile.name == name and profile.version == version and PROFILE_DIGESTS.get((name, profile.version)) == digest
+    )
     return LoadedProfile(profile, digest, genuine)

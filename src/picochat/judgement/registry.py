@@ -17,6 +17,7 @@ class CheckFacts(NamedTuple):
 
 _EVAL = "picochat eval skills RUN, then picochat gate RUN"
 _SFT = "train sft longer or on more varied rows (--set sft.loop.tokens=N), in a new run"
+_CLEAN = 'set contamination = "drop" in the pack, in a new run; honesty_hits.jsonl shows both passages'
 _BENCH = "picochat eval benchmark NAME --data PATH, then picochat gate RUN"
 
 CHECKS: dict[str, CheckFacts] = {
@@ -25,6 +26,13 @@ CHECKS: dict[str, CheckFacts] = {
         "a model above the bits per byte of an n-gram table has not learned more than short-range statistics",
         "train base longer (--set base.loop.tokens=N)",
         "bits/byte",
+        "<=",
+    ),
+    "budget.replay": CheckFacts(
+        "passes over the source that was seen most often",
+        "text that is seen too often is learned by heart",
+        "add text, or train on fewer tokens (--set base.loop.tokens=N), in a new run",
+        "passes",
         "<=",
     ),
     "budget.target_ratio": CheckFacts(
@@ -37,6 +45,75 @@ CHECKS: dict[str, CheckFacts] = {
         "share of the planned tokens seen",
         "a training that ended early is not the one that was planned",
         "picochat run PROFILE --out-dir RUN --resume",
+    ),
+    "data.boundaries": CheckFacts(
+        "documents are given and marked",
+        "where a document begins must be known, or the model learns to run on into another one",
+        "name the column or the files of the documents in a pack, and build the shards again",
+        "faults",
+        "<=",
+    ),
+    "data.documents": CheckFacts(
+        "documents",
+        "a handful of documents teaches their wording and nothing else",
+        "add documents to the pack, in a new run",
+        "documents",
+    ),
+    "data.exact_left": CheckFacts(
+        "documents that stand twice",
+        "what stands twice is learned twice, and a copy may lie on the other side",
+        "build the dataset again, in a new run",
+        "documents",
+        "<=",
+    ),
+    "data.granularity": CheckFacts(
+        "sources in which a document is not a row",
+        "rows bundled into one document hide copies and break the hold-out",
+        "import the rows one by one: picochat data import, in a new run",
+        "sources",
+        "<=",
+    ),
+    "data.licence": CheckFacts(
+        "sources without a licence",
+        "a model made from text that nobody may use cannot be handed over",
+        "set sources.licence in the pack, in a new run",
+        "sources",
+        "<=",
+    ),
+    "data.near_left": CheckFacts(
+        "documents with a near copy left",
+        "near copies are learned by heart and weigh more than they should",
+        "set data.duplicates.near = true and lower data.duplicates.threshold, in a new run",
+        "fraction",
+        "<=",
+    ),
+    "data.removed.exact": CheckFacts(
+        "documents removed as exact copies",
+        "a source that repeats itself is smaller than it looks",
+        "look at the source: picochat data inspect RUN",
+        "fraction",
+        "<=",
+    ),
+    "data.removed.lines": CheckFacts(
+        "documents removed for repeated lines",
+        "a source of which much repeats itself was read wrongly or is no prose",
+        "look at the source: picochat data inspect RUN",
+        "fraction",
+        "<=",
+    ),
+    "data.removed.near": CheckFacts(
+        "documents removed as near copies",
+        "a source that resembles itself is smaller than it looks",
+        "look at the source: picochat data inspect RUN",
+        "fraction",
+        "<=",
+    ),
+    "data.revision": CheckFacts(
+        "sources without a revision",
+        "text that cannot be named cannot be had again",
+        "set sources.revision in the pack, in a new run",
+        "sources",
+        "<=",
     ),
     "data.split_leak": CheckFacts(
         "texts on both sides of the hold-out",
@@ -51,9 +128,25 @@ CHECKS: dict[str, CheckFacts] = {
     "eval.choice_adjusted": CheckFacts(
         "choice above chance", "an always-same answer scores at chance; only what is above it is skill", _SFT
     ),
+    "eval.first_release": CheckFacts(
+        "identity, refusal and choice together", "a first model has to know what it is and when to decline", _SFT
+    ),
+    "eval.non_choice": CheckFacts(
+        "rows that are answered freely", "choosing among given answers is not yet answering", _SFT
+    ),
     "eval.prompt_echo": CheckFacts(
         "replies that repeat the prompt",
         "a reply that copies its prompt can pass a rule without an answer",
+        _SFT,
+        "fraction",
+        "<=",
+    ),
+    "eval.repetition": CheckFacts(
+        "replies that repeat themselves", "a model that runs in circles does not stop by itself", _SFT, "fraction", "<="
+    ),
+    "eval.unsupported": CheckFacts(
+        "answers where none is known",
+        "a model that always answers makes things up",
         _SFT,
         "fraction",
         "<=",
@@ -85,11 +178,73 @@ CHECKS: dict[str, CheckFacts] = {
     "gate.weights_digest": CheckFacts(
         "one digest of weights", "what was measured must be what ships", _EVAL, "other digests", "<="
     ),
+    "honesty.benchmarks": CheckFacts(
+        "benchmark items in the training text",
+        "a published score on items that were trained on compares with nothing",
+        _CLEAN,
+        "fraction",
+        "<=",
+    ),
+    "honesty.checkable": CheckFacts(
+        "items long enough to be looked for",
+        "what cannot be looked for may stand in the training text",
+        "use longer questions, or generated ones whose separation is proved",
+    ),
+    "honesty.corpus": CheckFacts(
+        "eval and held-out rows in the corpus",
+        "an answer that was read before is not a skill",
+        _CLEAN,
+        "rows",
+        "<=",
+    ),
+    "honesty.heldout": CheckFacts(
+        "held-out rows in the rows of fine-tuning",
+        "held-out fit on rows that were trained on is fit",
+        "take them out of the chat files, in a new run; honesty_hits.jsonl shows both passages",
+        "rows",
+        "<=",
+    ),
+    "honesty.preferences": CheckFacts(
+        "eval rows in preference pairs",
+        "a preferred answer to an eval row gives the answer away",
+        "take them out of the pairs, in a new run",
+        "rows",
+        "<=",
+    ),
+    "honesty.sft": CheckFacts(
+        "eval rows in the rows of fine-tuning",
+        "an answer that was trained is not a skill",
+        "take them out of the chat files, in a new run; honesty_hits.jsonl shows both passages",
+        "rows",
+        "<=",
+    ),
+    "sft.duplicate_prompts": CheckFacts(
+        "prompts of fine-tuning that stand twice",
+        "few different prompts teach few different answers",
+        "use more varied chat rows, in a new run",
+        "fraction",
+        "<=",
+    ),
+    "sft.exposure": CheckFacts(
+        "epochs of fine-tuning",
+        "rows that are seen too often are learned by heart",
+        "add chat rows, or lower sft.loop.tokens, in a new run",
+        "epochs",
+        "<=",
+    ),
     "sft.fit": CheckFacts(
         "fit: answers to rows it trained on", "a model that cannot repeat its lessons has not learned them", _SFT
     ),
+    "sft.fit.skills": CheckFacts("fit of the weakest skill", "a good mean may hide a skill that was not learned", _SFT),
     "sft.heldout_fit": CheckFacts(
         "held-out fit: other templates and entities", "fit without held-out fit is learning by heart", _SFT
+    ),
+    "sft.too_long": CheckFacts(
+        "conversations that no row has room for",
+        "what is left out is not learned, and it is always the longest",
+        "raise sft.loop.seq_len, in a new run",
+        "fraction",
+        "<=",
     ),
     "skill.arithmetic": CheckFacts("arithmetic", "the model is said to calculate", _SFT),
     "skill.arithmetic.hard": CheckFacts("arithmetic, hard level", "easy sums alone do not show a procedure", _SFT),
@@ -99,6 +254,25 @@ CHECKS: dict[str, CheckFacts] = {
     "skill.spelling": CheckFacts("spelling", "the model is said to spell", _SFT),
     "skill.spelling.hard": CheckFacts(
         "spelling, hard level", "short words alone do not show that letters are known", _SFT
+    ),
+    "skills.disjoint": CheckFacts(
+        "rows of fine-tuning with a held-out wording or entity",
+        "a held-out row whose words were trained on is no proof of a skill",
+        "make the chat rows again: picochat data skills, in a new run",
+        "rows",
+        "<=",
+    ),
+    "training.completed": CheckFacts(
+        "planned steps taken",
+        "a training that ended early is not the one that was planned",
+        "picochat run PROFILE --out-dir RUN --resume",
+    ),
+    "training.guard_skips": CheckFacts(
+        "steps that the loss guard left out",
+        "a training that keeps breaking out is unstable, and its losses are those of the steps that went well",
+        "lower the learning rate, in a new run",
+        "fraction",
+        "<=",
     ),
     "training.ledger": CheckFacts(
         "every planned step in the ledger, once",
@@ -274,11 +448,16 @@ SANITY_CHECKS: dict[str, CheckFacts] = {
 }
 """What `picochat sanity` tries before a long job; a gate knows nothing of them."""
 
+LATEST_VERSION = 2
+"""Of the gate profiles. Older ones stay, so that a verdict under them can be computed again."""
 PROFILE_NAMES = ("research", "first_release", "skill_release")
 
 PROFILE_DIGESTS: dict[tuple[str, int], str] = {
+    ("research", 2): "0cdd369cd30ecd0635dfeb4db6793e3428e7f29a4582d7e59d28cec271f3e53c",
     ("research", 1): "e1dbbe8748f654bdd098d6a2301b0c3e54730f2b6d3ae76d24caa8db49482948",
+    ("first_release", 2): "df57a75c42a70508d6cf774e66d41dad0a3a443ab54882d2683ff9b8eb26ed1d",
     ("first_release", 1): "18363a8d305e5eaf3c131032802c648aa943076bf2befa2063f883fa245ca962",
+    ("skill_release", 2): "4a68649944538ae42327401e4d40c59a9b2703dfe87993f6ef12b397d0f8db58",
     ("skill_release", 1): "d95642e032cde7efc6e263785907ab5ccfc2caf558edebece4109c007847d4f4",
 }
 """sha256 of each profile file by name and version. A file that differs is an edited profile: gate.evidence blocks."""

@@ -22,6 +22,7 @@ from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
+from picochat.judgement.registry import LATEST_VERSION
 from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.summary import render_summary
 
@@ -65,7 +66,9 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
         return
     yield from check_manifest(evidence, layout.GATE, gate.manifest)
     try:
-        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles))
+        version = gate.value("profile_version")
+        version = version if isinstance(version, int) else LATEST_VERSION
+        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles, version))
     except PicochatError as err:
         yield finding("verify.gate", layout.GATE, err.detail, pointer="/profile")
         return

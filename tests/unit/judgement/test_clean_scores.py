@@ -57,6 +57,7 @@ def test_rows_fall_into_three_parts_and_none_is_lost():
 
 def test_without_a_report_nothing_is_scanned(tmp_path: Path, benchmark_file: Path):
     root = GreenRun(tmp_path / "run").build(n=4, benchmark=benchmark_file).root
+    (root / layout.HONESTY).unlink()
     assert build_contamination(RunEvidence(RunStore(root))) == {"scanned": False, "problem": "", "sets": {}}
     judge(root)
     assert "Not scanned" in (root / layout.SUMMARY_MD).read_text()

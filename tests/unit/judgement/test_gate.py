@@ -37,15 +37,18 @@ def test_the_tables_agree() -> None:
     for name in PROFILE_NAMES:
         loaded = load_profile(name)
         assert loaded.genuine
-        assert {row.id for row in loaded.profile.checks} == set(CHECKS)
-        assert "honesty.corpus" in loaded.profile.not_judged
+        judged = {row.id for row in loaded.profile.checks}
+        assert judged | set(loaded.profile.not_judged) >= set(CHECKS) and not judged & set(loaded.profile.not_judged)
+        assert len(set(CHECKS) - judged) <= 1, "the one that belongs to another release"
+        old = load_profile(name, version=1)
+        assert old.genuine and "honesty.corpus" in old.profile.not_judged
 
 
 def test_the_green_run_is_approved_under_every_profile_and_judged_alike_twice(bare: Path) -> None:
     for name in PROFILE_NAMES:
         body = judge_run(RunStore(bare), name)
         assert body["verdict"] == "approved"
-        assert len(body["checks"]) + len(body["shown"]) == len(CHECKS)
+        assert len(body["checks"]) + len(body["shown"]) + len(set(CHECKS) & set(body["not_judged"])) == len(CHECKS)
         assert all(check["evidence"] for check in body["checks"])
         assert canonical_json(body) == canonical_json(judge_run(RunStore(bare), name))
 

@@ -23,6 +23,7 @@ from picochat.judgement.verify import verify_run
 from picochat.views.summary import render_summary
 
 FILES = (
+    "honesty.json", "honesty_hits.jsonl",
     "run.json", "corpus.txt", "corpus_documents.bin", "corpus_dropped.jsonl", "corpus_manifest.json", "tokenizer.json",
     "tokenizer_report.json", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
     "base/checkpoint/MANIFEST.json", "base/checkpoint/model.json", "base/checkpoint/model.safetensors",
@@ -33,7 +34,7 @@ FILES = (
     "benchmarks/blimp/rows.jsonl", "benchmarks/blimp/report.json", "gate.json", "summary.json", "summary.md",
 )  # fmt: skip
 SAME = {
-    "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl", "eval/fit_rows.jsonl",
+    "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl", "eval/fit_rows.jsonl",
     "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl", "base/ledger.jsonl", "sft/ledger.jsonl",
     *(f"{stage}/checkpoint/{name}" for stage in ("base", "sft") for name in ("model.json", "train_state.json")),
 }  # fmt: skip
@@ -78,7 +79,7 @@ def test_an_empty_folder_never_passes(tmp_path: Path) -> None:
 def test_one_flipped_bit_is_found(judged: Path, copy: Copy, name: str) -> None:
     root = copy(judged)
     data = bytearray((root / name).read_bytes())
-    data[len(data) // 2] ^= 1
+    data[len(data) // 2 : len(data) // 2 + 1] = bytes([(data[len(data) // 2] if data else 0) ^ 1])
     (root / name).write_bytes(data)
     assert name in named(blocks(root))
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 from picochat.data.skills.pools import split_of
 from picochat.data.skills.rows import SkillRow, SkillRows
@@ -66,7 +67,14 @@ def check_wordings(sft: Sequence[tuple[str, str]], held: Iterable[SkillRow]) -> 
     return found
 
 
-def check_entities(sft: Iterable[tuple[str, str]], held: Iterable[SkillRow]) -> list[Violation]:
+class HasEntities(Protocol):
+    """A row that names what it was made from."""
+
+    @property
+    def entities(self) -> Sequence[str]: ...
+
+
+def check_entities(sft: Iterable[tuple[str, str]], held: Iterable[HasEntities]) -> list[Violation]:
     """Entities of `held` that stand in a row of `sft`, one violation an occurrence."""
     values: dict[str, set[str]] = defaultdict(set)
     for row in held:

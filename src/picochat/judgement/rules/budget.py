@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from picochat.artifacts import layout
-from picochat.judgement.rules.case import Case, Outcome, at_least, not_run
+from picochat.judgement.documents import value_at
+from picochat.judgement.rules.case import Case, Outcome, at_least, not_run, within
+
+LEAST_PASSES = 0.25
+"""Under so many passes most of the corpus was never seen: its size says nothing about the model."""
 
 
 def judge_target_ratio(case: Case) -> Outcome:
@@ -20,6 +26,18 @@ def judge_trained(case: Case) -> Outcome:
     base = case.evidence.report(layout.BASE)
     seen, planned = base.number("training", "tokens_seen"), base.number("training", "planned_tokens")
     return at_least(case, seen / planned if seen is not None and planned else None, base, "/training/tokens_seen")
+
+
+def judge_replay(case: Case) -> Outcome:
+    """Passes over the unique tokens of the source that was seen most often. A corpus that was hardly seen warns."""
+    base = case.evidence.report(layout.BASE)
+    place = (base.path, "/training/exposure")
+    entries = base.value("training", "exposure")
+    passes = [value_at(entry, "passes") for entry in entries] if isinstance(entries, list) else []
+    if not passes or not all(isinstance(value, int | float) for value in passes):
+        return not_run(place, n=0)
+    found = within(case, max(passes), place, n=len(passes))
+    return replace(found, verdict="warn") if found.verdict == "pass" and max(passes) < LEAST_PASSES else found
 
 
 def judge_ngram(case: Case) -> Outcome:

@@ -11,6 +11,7 @@ from picochat.evals.statistics import judge_rate
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.profile import LoadedProfile, ProfileCheck
+from picochat.judgement.registry import CHECKS
 
 Answer = Literal["pass", "warn", "block", "not_run"]
 
@@ -56,9 +57,20 @@ def judge_counts(case: Case, numbers: Any, artifact: tuple[str, str], direction:
     return Outcome(verdict, k / n, threshold, n, (low, high), (artifact,))
 
 
-def count_faults(faults: list[str], *artifacts: tuple[str, str]) -> Outcome:
+def count_faults(faults: list[str], *artifacts: tuple[str, str], n: int | None = None) -> Outcome:
     """Passes at none; the first faults stand in `artifacts` beside their files."""
-    return Outcome("block" if faults else "pass", float(len(faults)), 0.0, artifacts=artifacts)
+    return Outcome("block" if faults else "pass", float(len(faults)), 0.0, n, artifacts=artifacts)
+
+
+def within(case: Case, value: float | None, *artifacts: tuple[str, str], n: int | None = None) -> Outcome:
+    """A plain number against the profile's threshold, and against the stricter one from which on it warns."""
+    threshold, warn_at = case.check.threshold, case.check.warn_at
+    if value is None or threshold is None or (n is not None and n < case.check.minimum_n):
+        return not_run(*artifacts, n=n)
+    low_is_good = CHECKS[case.check.id].direction == "<="
+    misses = (lambda limit: value > limit) if low_is_good else (lambda limit: value < limit)
+    verdict = "block" if misses(threshold) else "warn" if warn_at is not None and misses(warn_at) else "pass"
+    return Outcome(verdict, float(value), threshold, n, artifacts=artifacts)
 
 
 def at_least(case: Case, value: float | None, report: Document, pointer: str) -> Outcome:

@@ -9,6 +9,8 @@ from picochat.evals.summarise import rate_of
 from picochat.judgement.documents import value_at
 from picochat.judgement.rules.case import Case, Outcome, Rule, judge_counts, not_run
 
+SKILLS = ("identity", "refusal", "choice", "arithmetic", "spelling")
+
 
 def rate_rule(set_name: str, *keys: str, direction: Literal[">=", "<="] = ">=") -> Rule:
     """A rule for the k of n at a path of a set's summary."""
@@ -30,6 +32,32 @@ def whole_set_rule(set_name: str) -> Rule:
         return judge_counts(case, rate_of([True] * k + [False] * (n - k)), (found.path, ""))
 
     return judge
+
+
+def categories_rule(set_name: str, *names: str) -> Rule:
+    """A rule for the rows of some categories together; each of them has to be there."""
+
+    def judge(case: Case) -> Outcome:
+        found = case.evidence.eval_sets[set_name]
+        groups = [value_at(found.summary, "categories", name) for name in names]
+        if not all(groups):
+            return not_run((found.path, ""), n=0)
+        k, n = sum(group["k"] for group in groups), sum(group["n"] for group in groups)
+        return judge_counts(case, rate_of([True] * k + [False] * (n - k)), (found.path, ""))
+
+    return judge
+
+
+def judge_weakest_skill(case: Case) -> Outcome:
+    """Fit of each skill by itself: the worst answer of them all."""
+    found = case.evidence.eval_sets["fit"]
+    groups = value_at(found.summary, "categories") or {}
+    missing = [name for name in SKILLS if name not in groups]
+    if missing or not groups:
+        return not_run((found.path, ""), n=0)
+    outcomes = [judge_counts(case, groups[name], (found.path, "")) for name in SKILLS]
+    order = ("not_run", "block", "warn", "pass")
+    return min(outcomes, key=lambda outcome: (order.index(outcome.verdict), outcome.measured or 0.0))
 
 
 def judge_choice_adjusted(case: Case) -> Outcome:

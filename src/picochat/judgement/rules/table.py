@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picochat.judgement.rules import budget, evals, external, integrity
+from picochat.judgement.rules import budget, data, evals, external, honesty, integrity, skills, training
 from picochat.judgement.rules.case import Rule
 
 RULES: dict[str, Rule] = {
@@ -12,11 +12,37 @@ RULES: dict[str, Rule] = {
     "gate.failpoints": integrity.judge_failpoints,
     "training.ledger": integrity.judge_ledger,
     "data.split_leak": integrity.judge_split,
+    "data.granularity": data.judge_granularity,
+    "data.boundaries": data.judge_boundaries,
+    "data.documents": data.judge_documents,
+    "data.exact_left": data.judge_exact_left,
+    "data.near_left": data.judge_near_left,
+    "data.removed.exact": data.removed_rule("exact_duplicate"),
+    "data.removed.near": data.removed_rule("near_duplicate"),
+    "data.removed.lines": data.removed_rule("repeated_lines"),
+    "data.licence": data.known_rule("licence"),
+    "data.revision": data.known_rule("revision"),
+    "skills.disjoint": skills.judge_disjoint,
+    "honesty.corpus": honesty.judge_corpus,
+    "honesty.sft": honesty.judge_sft,
+    "honesty.preferences": honesty.judge_preferences,
+    "honesty.heldout": honesty.judge_heldout,
+    "honesty.benchmarks": honesty.judge_benchmarks,
+    "honesty.checkable": honesty.judge_checkable,
+    "training.completed": training.judge_completed,
+    "training.guard_skips": training.judge_skips,
+    "budget.replay": budget.judge_replay,
     "budget.target_ratio": budget.judge_target_ratio,
     "budget.trained": budget.judge_trained,
     "base.beats_ngram": budget.judge_ngram,
+    "sft.duplicate_prompts": training.sft_share("sft", "duplicate_prompts_frac"),
+    "sft.too_long": training.judge_too_long,
+    "sft.exposure": training.sft_share("training", "epochs"),
     "sft.fit": evals.whole_set_rule("fit"),
+    "sft.fit.skills": evals.judge_weakest_skill,
     "sft.heldout_fit": evals.whole_set_rule("heldout"),
+    "eval.first_release": evals.categories_rule("eval", "identity", "refusal", "choice"),
+    "eval.non_choice": evals.rate_rule("eval", "non_choice"),
     "skill.identity": evals.rate_rule("eval", "categories", "identity"),
     "skill.refusal": evals.rate_rule("eval", "categories", "refusal"),
     "skill.choice": evals.rate_rule("eval", "categories", "choice"),
@@ -27,6 +53,8 @@ RULES: dict[str, Rule] = {
     "eval.choice_adjusted": evals.judge_choice_adjusted,
     "eval.benign_answered": evals.rate_rule("eval", "benign"),
     "eval.prompt_echo": evals.rate_rule("eval", "echo", direction="<="),
+    "eval.repetition": evals.rate_rule("eval", "repetition", direction="<="),
+    "eval.unsupported": evals.rate_rule("eval", "unsupported", direction="<="),
     "external.present": external.judge_present,
     "external.rows": external.judge_rows,
     "external.score": external.judge_score,
