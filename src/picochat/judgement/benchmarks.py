@@ -62,7 +62,8 @@ class BenchmarkEvidence:
 
     @property
     def partial(self) -> bool:
-        return self.report.value("partial") is not False
+        """By the rows, or because the report says that it is."""
+        return self.report.value("partial") is not False or value_at(self.numbers, "partial") is not False
 
     @property
     def own_setup(self) -> bool:

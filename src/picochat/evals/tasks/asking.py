@@ -96,12 +96,14 @@ def _ask_options(asked: Asked, scorer: Scorer) -> list[dict[str, Any]]:
     rows = []
     for item, encoded in asked:
         texts = [option.text for option in item.options]
+        first = item.options[0]
+        chosen = item.kind == "choice"
+        prompt = {"prompt": first.context} if chosen else {"continuation": first.continuation}
+        counted = texts if chosen else [first.continuation.strip()] * len(texts)
         scores = [
             _option_score(item, text, len(continuation), float(next(values)))
-            for text, (_, continuation) in zip(texts, encoded.pairs, strict=False)
+            for text, (_, continuation) in zip(counted, encoded.pairs, strict=False)
         ]
-        shared = item.kind == "choice"
-        prompt = {"prompt": item.options[0].context} if shared else {"continuation": item.options[0].continuation}
         rows.append({**prompt, "options": texts, "answer": item.answer, "scores": scores or None})
     return rows
 

@@ -67,8 +67,7 @@ def _encode(item: TaskItem, encoder: Encoder, dropped: int) -> list[Pair]:
     wholes = [encoder.encode(before + option.context + option.continuation) for option in item.options]
     match item.span:
         case "options":
-            begin = _common_prefix(wholes)
-            begins = [min(begin, len(whole) - 1) for whole in wholes]
+            begins = [min(_common_prefix(wholes), min(map(len, wholes)) - 1)] * len(wholes)
         case "suffix":
             shared = max(1, _common_prefix([whole[::-1] for whole in wholes]))
             begins = [len(whole) - shared for whole in wholes]

@@ -110,7 +110,7 @@ def _is_forged(row: Row) -> bool:
 
 def _beside(rows: Sequence[Row]) -> Numbers:
     """Other readings of the same rows, never the headline."""
-    options = [row for row in rows if row["kind"] in _OPTION_KINDS]
+    options = [row for row in rows if row["kind"] == "choice"]
     written = [row for row in rows if row["kind"] == "generate"]
     found: Numbers = {}
     if options:

@@ -38,19 +38,23 @@ def is_passed(row: Row, score: Score) -> bool:
 def option_values(row: Row, score: Score) -> list[float]:
     """One value an option, the higher the better; empty when the item did not fit. ValueError for a count that differs.
 
-    From the sums of log-likelihoods alone: bytes are counted again on the options' texts.
+    From the sums of log-likelihoods alone: bytes are counted again, on the options' texts or on what a schema shares.
     """
     scores = row["scores"]
     if scores is None:
         return []
     if len(scores) != len(row["options"]):
         raise ValueError(f"row {row['id']} has {len(scores)} scores for {len(row['options'])} options")
-    sizes = {
-        "raw": lambda text, tokens: 1,
-        "per_byte": lambda text, tokens: len(text.encode()),
-        "mean_loss": lambda text, tokens: tokens,
-    }[score]
-    return [found["raw"] / sizes(text, found["tokens"]) for text, found in zip(row["options"], scores, strict=True)]
+    texts = row["options"] if row["kind"] == "choice" else [row["continuation"].strip()] * len(scores)
+    match score:
+        case "raw":
+            return [found["raw"] for found in scores]
+        case "per_byte":
+            return [found["raw"] / len(text.encode()) for text, found in zip(texts, scores, strict=True)]
+        case "mean_loss":
+            return [found["raw"] / found["tokens"] for found in scores]
+        case _:
+            raise ValueError(f"row {row['id']} has options, and {score!r} does not compare options")
 
 
 def wins(values: Sequence[float], right: int) -> bool:

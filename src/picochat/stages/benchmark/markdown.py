@@ -81,14 +81,15 @@ def _versions(body: Body) -> list[str]:
     if "versions" not in body:
         return []
     rows = [
-        (name, f"{found['score']:.4f}", _interval(found["interval"], 4)) for name, found in body["versions"].items()
+        (name, f"{found['score']:.4f}", _interval(found["interval"], 4))
+        for name, found in sorted(body["versions"].items())
     ]
     return [_table(("baselines", "mean of centred scores", "95 % interval"), rows)]
 
 
 def _beside(body: Body) -> list[str]:
     readings = body.get("beside") or {}
-    rows = [(name.replace("_", " "), *_rate(rate)) for name, rate in readings.items()]
+    rows = [(name.replace("_", " "), *_rate(rate)) for name, rate in sorted(readings.items())]
     return [_table(("other readings of the same rows", "k/n", "rate", "95 % interval"), rows)] if rows else []
 
 
