@@ -2,7 +2,7 @@
 
 not run     there is no report
 broken      a report that does not follow from its rows, or cannot be read
-attached    a report that another run or another program made: it proves nothing about these weights
+attached    a report that is not this run's own (another run, another program): it proves nothing about these weights
 stale       a report of this run, about other weights than those that ship now
 partial     computed again from its rows, for these weights, on a part of the benchmark
 verified    computed again from its rows, for these weights, on the whole benchmark
@@ -17,6 +17,10 @@ from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import short
 
 Status = Literal["not run", "broken", "attached", "stale", "partial", "verified"]
+
+
+OWN_HARNESS = "picochat"
+"""Reports that are older than this key have none."""
 
 
 class BenchmarkStatus(NamedTuple):
@@ -41,8 +45,12 @@ def _status(evidence: RunEvidence, benchmark: BenchmarkEvidence) -> BenchmarkSta
     if not report.present:
         return BenchmarkStatus(name, "not run", "there is no report")
     manifest, shipped = report.manifest, evidence.weights.manifest
-    if manifest is not None and manifest.run_digest != evidence.run_digest:
+    if manifest is None:
+        return BenchmarkStatus(name, "attached", f"no report of this program: {report.problem}", numbers)
+    if manifest.run_digest != evidence.run_digest:
         return BenchmarkStatus(name, "attached", f"made for another run, {short(manifest.run_digest)}", numbers)
+    if (harness := report.value("harness")) not in (None, OWN_HARNESS):
+        return BenchmarkStatus(name, "attached", f"made by {harness}", numbers)
     if wrong := _fault(evidence, benchmark):
         return BenchmarkStatus(name, "broken", wrong, numbers)
     measured = report.value("weights_digest")

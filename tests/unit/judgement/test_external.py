@@ -253,6 +253,13 @@ def test_where_a_run_stands_with_each_benchmark(run: RunStore, piqa: Path, tmp_p
     assert status(run)["piqa"] == "broken"
 
 
+def test_a_report_of_another_program_is_attached(run: RunStore, tmp_path: Path):
+    data = made.write_piqa(tmp_path / "p", n=60)
+    write_scored(run, "piqa", data, FakeScorer(), lambda body: body.update(harness="another"))
+    run.write("benchmarks/arc_easy/report.json", b'{"results": {"arc_easy": {"acc": 0.9}}}')
+    assert (status(run)["piqa"], status(run)["arc_easy"]) == ("attached", "attached")
+
+
 def test_another_sum_of_bytes_is_another_file(run: RunStore, tmp_path: Path):
     """A report whose rows were written by somebody else, though they say the same."""
     write_scored(run, "piqa", made.write_piqa(tmp_path / "p", n=60), FakeScorer())

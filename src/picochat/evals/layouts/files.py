@@ -80,10 +80,7 @@ def choose_split(files: Sequence[Path], root: Path, wanted: Sequence[str], bench
 
     One file, or the numbered parts of one Parquet table. Raises `benchmark.layout`.
     """
-    splits = {path: split_of(path, root) for path in files}
-    chosen = next((group for split in wanted if (group := [p for p in files if splits[p] == split])), [])
-    if not chosen:
-        chosen = [path for path in files if not splits[path]]
+    chosen = _first_split(files, root, wanted) or [path for path in files if not split_of(path, root)]
     if not chosen:
         refuse("benchmark.layout", f"{benchmark}: {root} has no file of the {' or '.join(wanted)} split")
     if len(chosen) > 1 and not all(_PART.search(path.name) for path in chosen):
@@ -98,9 +95,16 @@ def choose_split(files: Sequence[Path], root: Path, wanted: Sequence[str], bench
 
 def optional_split(files: Sequence[Path], root: Path, wanted: Sequence[str]) -> list[Path]:
     """The files of the first of these splits that is there, or none."""
-    if not root.is_dir():
-        return []
-    return next((group for split in wanted if (group := [p for p in files if split_of(p, root) == split])), [])
+    return _first_split(files, root, wanted) if root.is_dir() else []
+
+
+def _first_split(files: Sequence[Path], root: Path, wanted: Sequence[str]) -> list[Path]:
+    """Of a split's files those that are named after it alone (test.jsonl beside test_other.jsonl), else all."""
+    for split in wanted:
+        if found := [path for path in files if split_of(path, root) == split]:
+            plain = [path for path in found if _SAME.get(path.stem.lower(), path.stem.lower()) == split]
+            return plain or found
+    return []
 
 
 def read_file(path: Path, root: Path) -> RowFile:

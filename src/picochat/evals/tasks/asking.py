@@ -51,16 +51,16 @@ def ask_items(
 ) -> Rows:
     """One row an item, in order. Raises `eval.not_finite` for a log-likelihood that is no number."""
     rows: Rows = []
+    sizes: dict[str, int] = {}
     for begin in range(0, len(items), CHUNK_ITEMS):
-        chunk = items[begin : begin + CHUNK_ITEMS]
-        rows += _ask_chunk(chunk, facts, scorer)
+        rows += _ask_chunk(items[begin : begin + CHUNK_ITEMS], facts, scorer, sizes)
         on_done(len(rows))
     return rows
 
 
-def _ask_chunk(items: Sequence[TaskItem], facts: BenchmarkFacts, scorer: Scorer) -> Rows:
+def _ask_chunk(items: Sequence[TaskItem], facts: BenchmarkFacts, scorer: Scorer, sizes: dict[str, int]) -> Rows:
     reserve = min(scorer.reply_tokens, scorer.context_tokens // 2)
-    encoded = [encode_item(item, scorer, reserve if item.kind == "generate" else 0) for item in items]
+    encoded = [encode_item(item, scorer, reserve if item.kind == "generate" else 0, sizes) for item in items]
     found: dict[str, dict[str, Any]] = {}
     for kinds, ask in ((("choice", "schema"), _ask_options), (("cloze",), _ask_cloze), (("generate",), _ask_reply)):
         chosen = [(item, ids) for item, ids in zip(items, encoded, strict=True) if item.kind in kinds]

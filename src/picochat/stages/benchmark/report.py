@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from picochat.evals.tasks.references import find_reference, references_of
+from picochat.judgement.benchmark_status import OWN_HARNESS
 from picochat.judgement.benchmarks import METRICS
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.benchmark.questions import Questions
@@ -48,7 +49,7 @@ def build_body(config: BenchmarkConfig, questions: Questions, numbers: Mapping[s
     """The report without what the model and the store add."""
     body = {
         "name": config.name,
-        "harness": "picochat",
+        "harness": OWN_HARNESS,
         "notes": list(questions.notes),
         "files": [
             {"name": f.name, "key": f.key, "sha256": f.sha256, "items": f.n_items, "registered": f.registered}

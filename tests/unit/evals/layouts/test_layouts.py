@@ -260,5 +260,33 @@ def test_options_that_a_benchmark_lacks_are_refused(tmp_path: Path):
     assert refusal("piqa", tmp_path, answer_base=1).code == "config.value"
 
 
+def test_a_split_named_alone_goes_before_one_with_more_to_its_name(tmp_path: Path):
+    made.write_gsm8k(tmp_path, n=3)
+    write_jsonl(tmp_path / "test_socratic.jsonl", [{"question": "q", "answer": "#### 1"}])
+    write_jsonl(tmp_path / "train_socratic.jsonl", [{"question": "q", "answer": "#### 1"}])
+    data = read_items("gsm8k", tmp_path)
+    assert len(data.items) == 3 and [file.name for file in data.files] == ["test.jsonl", "train.jsonl"]
+
+
+def test_piqa_takes_labels_inside_of_its_rows(tmp_path: Path):
+    made.write_piqa(tmp_path, n=2)
+    (tmp_path / "valid-labels.lst").unlink()
+    rows = [
+        json.loads(line) | {"label": k} for k, line in enumerate((tmp_path / "valid.jsonl").read_text().splitlines())
+    ]
+    write_jsonl(tmp_path / "valid.jsonl", rows)
+    assert [item.answer for item in read_items("piqa", tmp_path).items] == [0, 1]
+    write_jsonl(tmp_path / "valid.jsonl", [rows[0], {k: v for k, v in rows[1].items() if k != "label"}])
+    assert "row 2: label is None" in refusal("piqa", tmp_path).detail
+
+
+def test_a_header_that_was_saved_as_a_row_is_named_and_dropped(tmp_path: Path):
+    made.write_mmlu(tmp_path, n=4, dev=0)
+    head = {"question": "question", "subject": "subject", "choices": "choices", "answer": "answer"}
+    write_jsonl(tmp_path / "test.jsonl", [head, *made.mmlu_rows(4)])
+    data = read_items("mmlu", tmp_path)
+    assert len(data.items) == 4 and data.notes[0] == "Header rows left out: test.jsonl: row 1."
+
+
 def test_a_csv_line_is_what_a_csv_reader_reads():
     assert next(csv.reader(io.StringIO(made.csv_line("a, b", "c")))) == ["a, b", "c"]
