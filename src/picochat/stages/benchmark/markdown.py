@@ -21,7 +21,7 @@ def render_report(body: Body) -> str:
         *_versions(body),
         *_beside(body),
         *_references(body),
-        _groups(body),
+        _groups(body) if len(body["groups"]) > 1 else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -34,7 +34,9 @@ def _wanted(body: Body) -> str:
     threshold = body["adjusted_threshold"]
     if threshold is None:
         return "shown, not judged: no release asks for it"
-    return f"a release needs {threshold:.2f}, and a lower bound above 0"
+    if threshold == 0:
+        return "a release needs a lower bound above 0"
+    return f"a release needs {threshold:.3g}, and a lower bound above 0"
 
 
 def _limits(body: Body) -> list[str]:
@@ -97,14 +99,16 @@ def _references(body: Body) -> list[str]:
     """Published results: comparable ones in a table with ours, the others in a table of their own."""
     parts = []
     known = body.get("references") or []
+    head = ("score", "tokens", "harness", "shots", "metric", *(("held against",) if body.get("against") else ()))
     for same, title in ((True, "published, the same setup"), (False, "published, another setup: not comparable")):
         chosen = [reference for reference in known if reference["same_setup"] is same]
         if not chosen:
             continue
         rows = [
-            (r["model"], _value(r), _tokens(r), r["harness"], r["shots"], r["metric"], _claim(body, r)) for r in chosen
+            (r["model"], _value(r), _tokens(r), r["harness"], r["shots"], r["metric"], _claim(body, r))[: 1 + len(head)]
+            for r in chosen
         ]
-        parts.append(_table((title, "score", "tokens", "harness", "shots", "metric", "held against"), rows))
+        parts.append(_table((title, *head), rows))
     return parts
 
 

@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from tests.support import made_benchmarks as made
-from tests.support.chat_run import chat_run
+from tests.support.chat_run import build_model, build_tokenizer, chat_run
 from tests.support.made_benchmarks import WRITERS
 
 from picochat.core.errors import PicochatError
@@ -87,6 +88,31 @@ def test_what_training_text_is_compared_with_is_the_same_from_files_and_from_row
         assert [READERS[name].scored(row) for row in rows] == items
         assert [file.name for file in files] == [Path(file["name"]).name for file in report["files"]]
         assert all(file.is_file() for file in files)
+
+
+@torch.no_grad()
+def test_the_scores_are_those_of_the_network_on_the_whole_text(store):
+    """By hand: the text encoded as a whole, BOS before it, the sum over the ids after those of the context."""
+    model, tok = build_model(), build_tokenizer()[1]
+    for row in list(iter_jsonl(store.path("benchmarks/piqa/rows.jsonl")))[:3]:
+        for text, score in zip(row["options"], row["scores"], strict=True):
+            ids, begin = [tok.bos, *tok.encode(f"{row['prompt']} {text}")], 1 + len(tok.encode(row["prompt"]))
+            logs = model.logits(model(torch.tensor([ids[:-1]])))[0].log_softmax(-1)
+            wanted = sum(float(logs[place - 1, ids[place]]) for place in range(begin, len(ids)))
+            assert score["raw"] == pytest.approx(wanted, rel=1e-5)
+            assert score["tokens"] == len(ids) - begin and score["per_byte"] == score["raw"] / len(text.encode())
+    for row in list(iter_jsonl(store.path("benchmarks/lambada/rows.jsonl")))[:3]:
+        ids, begin = [tok.bos, *tok.encode(row["prompt"] + row["continuation"])], 1 + len(tok.encode(row["prompt"]))
+        likeliest = model.logits(model(torch.tensor([ids[:-1]])))[0].argmax(-1).tolist()
+        assert (row["wanted"], row["predicted"]) == (ids[begin:], likeliest[begin - 1 :])
+
+
+def test_a_claim_is_said_in_words_and_never_across_setups(store):
+    report = report_of(store, "core") | {"partial": False, "against": ["GPT-2 124M", "GPT-2 1558M"]}
+    report["headline"] = report["headline"] | {"interval": [0.12, 0.20]}
+    text = render_report(report)
+    assert "| higher |" in text and "| lower |" in text and "| not comparable |" not in text
+    assert render_report(report | {"partial": True}).count("| not comparable |") == 2
 
 
 def test_a_limit_is_a_part_and_takes_the_first_of_each_subject(tmp_path):
