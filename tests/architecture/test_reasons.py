@@ -14,10 +14,11 @@ from picochat.core.errors import PicochatError, refuse
 from picochat.core.reasons import REASONS
 from picochat.judgement.registry import CHECKS, SANITY_CHECKS, VERIFY_CHECKS
 from picochat.pipeline.profiles import PROFILES
+from picochat.stages.benchmark.config import BenchmarkConfig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}
-SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict()))
+SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict())) | set(BenchmarkConfig.model_fields)
 
 
 def iter_nodes() -> Iterator[tuple[Path, ast.AST]]:

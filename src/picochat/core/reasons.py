@@ -29,8 +29,18 @@ REASONS: dict[str, Reason] = {
         "run the stage that writes it again with this version of Picochat",
     ),
     # --- benchmark: published test sets, read from local files
+    "benchmark.answer_base": Reason(
+        4,
+        "keys that are shifted by one turn every right answer into a wrong one",
+        "say which integer stands for the first option: --set answer_base=0 or --set answer_base=1",
+    ),
     "benchmark.empty": Reason(
-        4, "a score over no items is no evidence", "put the benchmark's JSONL files, as published, into the folder"
+        4, "a score over no items is no evidence", "put the benchmark's files, as published, into the folder"
+    ),
+    "benchmark.layout": Reason(
+        4,
+        "files are read in the layouts in which they are published, and nothing is guessed",
+        "put the files, as published, into the folder: docs/how-to/add-a-benchmark.md shows the layouts",
     ),
     "benchmark.missing": Reason(
         2,
@@ -39,6 +49,11 @@ REASONS: dict[str, Reason] = {
     ),
     "benchmark.row": Reason(
         4, "one misread row shifts every score that is compared with it", "restore the file as published"
+    ),
+    "benchmark.shots": Reason(
+        4,
+        "fewer examples than the score says it was made with is another benchmark",
+        "put the split that examples come from beside the items, or ask with fewer: --shots N",
     ),
     # --- chat
     "chat.empty": Reason(

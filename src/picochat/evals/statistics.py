@@ -138,3 +138,23 @@ def _percentiles(values: np.ndarray) -> Interval:
 def _random(seed: int) -> np.random.RandomState:
     # The legacy generator, because its stream is frozen: another numpy must reproduce a stored interval.
     return np.random.RandomState(seed)
+
+
+def centred_interval(
+    counts: Sequence[tuple[int, int]], baselines: Sequence[float], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Interval of the mean of rates moved by their baselines, (rate - b) / (1 - b): bootstrap within each task.
+
+    Where every task is all right or all wrong nothing varies, and the mean of the moved Wilson bounds stands in.
+    ValueError without tasks.
+    """
+    if not counts:
+        raise ValueError("the mean of no tasks")
+    moved = list(zip(counts, baselines, strict=True))
+    if all(k in (0, n) for k, n in counts):
+        bounds = np.array([[(bound - b) / (1 - b) for bound in wilson(k, n)] for (k, n), b in moved])
+        low, high = bounds.mean(axis=0)
+        return float(low), float(high)
+    random = _random(seed)
+    drawn = [(random.binomial(n, k / n, size=resamples) / n - b) / (1 - b) for (k, n), b in moved]
+    return _percentiles(np.mean(drawn, axis=0))

@@ -118,9 +118,9 @@ def score_texts(
     model cannot see it. Ranks share the batches. Raises `eval.too_long` for an item that does not fit into the model's
     context.
     """
-    lengths = [_require_fitting(model, item) for item in items]
+    lengths = [require_fitting(model, item) for item in items]
     order = sorted(range(len(items)), key=lambda index: (lengths[index], index))
-    batches = list(_iter_batches(order, lengths, batch_tokens))
+    batches = list(iter_batches(order, lengths, batch_tokens))
 
     def score(batch: list[int]) -> bytes:
         return np.array(_score_batch(model, [items[i] for i in batch], autocast)).tobytes()
@@ -221,7 +221,8 @@ def _row_nats(
     return nats_BT.double().cpu().numpy()
 
 
-def _require_fitting(model: Transformer, item: Item) -> int:
+def require_fitting(model: Transformer, item: Item) -> int:
+    """The tokens that the model is given for an item. Raises `eval.too_long` when they are too many."""
     prompt, continuation = item
     if not prompt:
         raise ValueError("a prompt needs at least one id: the first token of a text has no likelihood of its own")
@@ -233,7 +234,7 @@ def _require_fitting(model: Transformer, item: Item) -> int:
     return length
 
 
-def _iter_batches(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def iter_batches(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Runs of `order`, which goes from short to long, each at most `batch_tokens` with its padding."""
     batch: list[int] = []
     for index in order:
@@ -245,7 +246,8 @@ def _iter_batches(order: Sequence[int], lengths: Sequence[int], batch_tokens: in
         yield batch
 
 
-def _score_batch(model: Transformer, items: Sequence[Item], autocast: Autocast) -> list[float]:
+def pad_batch(items: Sequence[Item], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens and targets (B, T) of some items, padded on the right, and which targets belong to a continuation."""
     width = max(len(prompt) + len(continuation) - 1 for prompt, continuation in items)
     tokens = np.zeros((len(items), width), np.int64)
     targets = np.full((len(items), width), IGNORE, np.int64)
@@ -253,9 +255,12 @@ def _score_batch(model: Transformer, items: Sequence[Item], autocast: Autocast) 
         ids, begin = [*prompt, *continuation], len(prompt) - 1
         tokens[row, : len(ids) - 1] = ids[:-1]
         targets[row, begin : len(ids) - 1] = continuation
-    device = model.head_weight.device
     tokens_BT, targets_BT = torch.from_numpy(tokens).to(device), torch.from_numpy(targets).to(device)
-    kept_BT = targets_BT != IGNORE
+    return tokens_BT, targets_BT, targets_BT != IGNORE
+
+
+def _score_batch(model: Transformer, items: Sequence[Item], autocast: Autocast) -> list[float]:
+    tokens_BT, targets_BT, kept_BT = pad_batch(items, model.head_weight.device)
     with autocast():
         nats_N = token_nats(model, model(tokens_BT)[kept_BT], targets_BT[kept_BT])
     rows_N = kept_BT.nonzero()[:, 0].cpu()

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import iter_jsonl
-from picochat.evals.tasks import blimp
+from picochat.evals.tasks import blimp, facts
 from picochat.evals.tasks.base import BenchmarkFacts
-from picochat.evals.tasks.blimp_paradigms import REGISTERED
+from picochat.evals.tasks.core_numbers import recompute_core
+from picochat.evals.tasks.recompute import recompute_items
 from picochat.judgement.documents import Document, same_numbers, value_at
 
 Recompute = Callable[[Sequence[dict[str, Any]]], dict[str, Any]]
-KNOWN: dict[str, tuple[BenchmarkFacts, Recompute]] = {blimp.FACTS.name: (blimp.FACTS, blimp.recompute_blimp)}
-PUBLISHED: dict[str, frozenset[str]] = {blimp.FACTS.name: frozenset(REGISTERED.values())}
+_OWN_ARITHMETIC: dict[str, Recompute] = {
+    "blimp": blimp.recompute_blimp,
+    "core": partial(recompute_core, facts.TABLE["core"]),
+}
+KNOWN: dict[str, tuple[BenchmarkFacts, Recompute]] = {
+    name: (entry, _OWN_ARITHMETIC.get(name) or partial(recompute_items, entry)) for name, entry in facts.TABLE.items()
+}
+REGISTERED = facts.REGISTERED
+"""By benchmark and key of a file the digest of the published one."""
+PUBLISHED: dict[str, frozenset[str]] = {name: frozenset(found.values()) for name, found in REGISTERED.items()}
 """Digests of the published files by benchmark; what a report says about itself does not count."""
-METRICS = {blimp.FACTS.name: "pair, mean over paradigms"}
+METRICS = {name: entry.metric for name, entry in facts.TABLE.items()}
 """The headline metric by benchmark, as reports name it."""
 _UNUSABLE = (PicochatError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 
@@ -39,11 +49,31 @@ class BenchmarkEvidence:
     """Keys that were fixed before the run and say something else in the report."""
 
     @property
+    def files(self) -> list[dict[str, Any]]:
+        """The data files as the report lists them."""
+        files = self.report.value("files")
+        return [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+
+    @property
+    def registered(self) -> bool:
+        """All files are published ones, by their digests."""
+        digests = [value_at(file, "sha256") for file in self.files]
+        return bool(digests) and set(digests) <= PUBLISHED.get(self.name, frozenset())
+
+    @property
+    def partial(self) -> bool:
+        """By the rows, or because the report says that it is."""
+        return self.report.value("partial") is not False or value_at(self.numbers, "partial") is not False
+
+    @property
+    def own_setup(self) -> bool:
+        """Asked with other examples than the table says."""
+        return value_at(self.numbers, "own_setup") is not False
+
+    @property
     def weak(self) -> bool:
-        """Part of a benchmark, or files that are not the published ones: evidence, with a warning."""
-        digests = [value_at(file, "sha256") for file in _files(self.report)]
-        registered = bool(digests) and set(digests) <= PUBLISHED.get(self.name, frozenset())
-        return not registered or self.report.value("partial") is not False
+        """Part of a benchmark, another setup, or files that are not the published ones: evidence, with a warning."""
+        return not self.registered or self.partial or self.own_setup
 
 
 def load_benchmark(store: RunStore, name: str, report: Document) -> BenchmarkEvidence:
@@ -56,18 +86,19 @@ def load_benchmark(store: RunStore, name: str, report: Document) -> BenchmarkEvi
         return BenchmarkEvidence(
             name, report, path, problem=f"the report of {report.value('name')!r} in the folder of {name!r}"
         )
-    facts, recompute = KNOWN[name]
+    entry, recompute = KNOWN[name]
     try:
         numbers = recompute(list(iter_jsonl(store.path(path))))
     except _UNUSABLE as err:
-        return BenchmarkEvidence(name, report, path, facts, problem=str(err)[:200] or type(err).__name__)
-    return BenchmarkEvidence(name, report, path, facts, numbers, "", _differing(report, numbers), _moved(report, facts))
+        return BenchmarkEvidence(name, report, path, entry, problem=str(err)[:200] or type(err).__name__)
+    differing, moved = _differing(report, numbers), _moved(report, entry, numbers)
+    return BenchmarkEvidence(name, report, path, entry, numbers, "", differing, moved)
 
 
 def _differing(report: Document, numbers: dict[str, Any]) -> list[str]:
     groups = {
-        key: {part: group[part] for part in ("k", "n", "rate", "interval")}
-        for key, group in numbers["paradigms"].items()
+        key: {part: value for part, value in group.items() if part != "field"}
+        for key, group in numbers["groups"].items()
     }
     stored = report.value("groups") if isinstance(report.value("groups"), dict) else {}
     expected = {
@@ -80,17 +111,14 @@ def _differing(report: Document, numbers: dict[str, Any]) -> list[str]:
         ("headline", "n"): numbers["n"],
         ("headline", "k"): numbers["pooled"]["k"],
         **{("groups", key, part): value for key, group in groups.items() for part, value in group.items()},
+        **{(key,): value for key, value in numbers.get("shown", {}).items()},
     }
     found = ["/".join(keys) for keys, value in expected.items() if not same_numbers(report.value(*keys), value)]
     found += ["groups"] if set(stored) != set(groups) else []
     return found + (["passed"] if numbers["disagreements"] else [])
 
 
-def _files(report: Document) -> list[dict[str, Any]]:
-    files = report.value("files")
-    return [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-
-
-def _moved(report: Document, facts: BenchmarkFacts) -> list[str]:
-    fixed = {"shots": facts.shots, "chance": facts.chance, "prompt_form": facts.prompt, "metric": METRICS[facts.name]}
+def _moved(report: Document, entry: BenchmarkFacts, numbers: dict[str, Any]) -> list[str]:
+    """The shots are those that the rows were asked with: others than the table's make a setup of its own."""
+    fixed = {"shots": numbers["shots"], "chance": entry.chance, "prompt_form": entry.prompt, "metric": entry.metric}
     return [key for key, value in fixed.items() if not same_numbers(report.value(key), value)]

@@ -151,10 +151,24 @@ CHECKS: dict[str, CheckFacts] = {
         "fraction",
         "<=",
     ),
+    "external.digest": CheckFacts(
+        "benchmark files that are not the published ones",
+        "keys shifted by one turn a score into another benchmark's",
+        _BENCH,
+        "files",
+        "<=",
+    ),
     "external.present": CheckFacts(
         "external benchmarks", "own evals alone are judged by their own author", _BENCH, "benchmarks"
     ),
     "external.rows": CheckFacts("items of the smallest benchmark", "a score over a few items is luck", _BENCH, "items"),
+    "external.same_setup": CheckFacts(
+        "claims against scores of another setup",
+        "two scores made in different ways say nothing about each other",
+        "leave the model out of against, or run the whole benchmark at the table's shots",
+        "claims",
+        "<=",
+    ),
     "external.score": CheckFacts(
         "external score above chance",
         "a score that chance explains is no evidence of ability",

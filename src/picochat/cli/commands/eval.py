@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 
@@ -15,8 +16,11 @@ from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.core.errors import refuse
 from picochat.distributed.ranks import Ranks
+from picochat.judgement.benchmark_status import BenchmarkStatus, list_statuses
+from picochat.judgement.evidence import RunEvidence
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.runner import load_run_record, run_benchmark
+from picochat.stages.benchmark.config import Name
 
 MEASURING = frozenset({"evaluate"})
 
@@ -59,21 +63,34 @@ def fit(run: str | None, as_json: bool) -> None:
 
 
 @evaluate.command("benchmark")
-@click.argument("name", type=click.Choice(["blimp"]))
+@click.argument("name", type=click.Choice(get_args(Name)))
 @click.option(
-    "--data", "folder", type=click.Path(path_type=Path), required=True, help="Folder with the published files."
+    "--data", "folder", type=click.Path(path_type=Path), required=True, help="Folder with the published files, or one."
 )
 @click.option("--run", "run", help="Default: the newest run.")
 @click.option("--limit", type=click.IntRange(min=1), help="Items of each file; marks the result as partial.")
+@click.option("--shots", type=click.IntRange(min=0), help="Examples before each item; default: the benchmark's own.")
+@options.set_option
 @options.ddp_option
 @options.quiet_option
 @options.json_option
 def benchmark(
-    name: str, folder: Path, run: str | None, limit: int | None, ddp: bool, quiet: bool, as_json: bool
+    name: str,
+    folder: Path,
+    run: str | None,
+    limit: int | None,
+    shots: int | None,
+    settings: tuple[str, ...],
+    ddp: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Score RUN on a published benchmark from local files and add the result to its evidence."""
     store, config = open_finished(run)
-    values = {"name": name, "data": str(folder.absolute()), "limit": limit}
+    values: dict[str, Any] = {"name": name, "data": str(folder.absolute()), "limit": limit, "shots": shots}
+    values |= dict(options.parse_settings(settings))
+    if values["name"] != name:
+        refuse("config.value", f"--set name={values['name']} beside the benchmark {name}", fix="name one benchmark")
     with measuring_ranks(store, config, ddp) as ranks:
         work_on(store, config, ("benchmark",), quiet=quiet, extra=run_benchmark(values, config.machine), ranks=ranks)
     if not ranks.is_main:
@@ -83,6 +100,31 @@ def benchmark(
         print_json(report)
     elif not quiet:
         show_benchmark(store, report)
+
+
+@evaluate.command("benchmarks")
+@options.run_argument
+@options.json_option
+def benchmarks(run: str | None, as_json: bool) -> None:
+    """Show where RUN stands with every known benchmark: not run, partial, stale, attached, broken or verified."""
+    found = list_statuses(RunEvidence(options.find_run(run)))
+    if as_json:
+        print_json([{"name": s.name, "status": s.status, "why": s.why, "score": _headline(s)} for s in found])
+    else:
+        rows = [[status.name, status.status, _score(status), status.why] for status in found]
+        print_table("", ["benchmark", "status", "score", "why"], rows)
+
+
+def _headline(status: BenchmarkStatus) -> dict[str, Any] | None:
+    keys = ("rate", "interval", "n", "metric", "shots")
+    return {key: status.numbers[key] for key in keys} if status.numbers else None
+
+
+def _score(status: BenchmarkStatus) -> str:
+    if not status.numbers:
+        return ""
+    low, high = status.numbers["interval"]
+    return f"{status.numbers['rate']:.4f} [{low:.4f}, {high:.4f}] n={status.numbers['n']:,}"
 
 
 def measuring_ranks(store: RunStore, config: RunConfig, ddp: bool) -> AbstractContextManager[Ranks]:
@@ -128,4 +170,5 @@ def show_benchmark(store: RunStore, report: dict) -> None:
     partial = ", partial" if report["partial"] else ""
     score = f"{headline['point']:.4f} [{low:.4f}, {high:.4f}]"
     text = f"{report['name']}: {score}, {report['items']:,} items{partial}, chance {report['chance']}"
+    text = "\n".join([text, *report["notes"]])
     build_console().print(f"{text}\njudge    picochat gate {store.root}", markup=False)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.hashing import sha256_bytes
 from picochat.core.jsonio import parse_json
+
+Score = Literal["pair", "raw", "per_byte", "mean_loss", "greedy", "number"]
+"""What decides an item: see `evals.tasks.verdicts`; `pair` is BLiMP's own."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,14 @@ class BenchmarkFacts:
     shots: int
     prompt: str
     headline: str
-    adjusted_threshold: float
+    adjusted_threshold: float | None
+    """None: the score is shown and never judged."""
     minimum_n: int = 50
+    metric: str = ""
+    """The headline in the short form that reports carry."""
+    score: Score = "pair"
+    published_items: int | None = None
+    """Items of the whole benchmark; fewer of them are a part of it."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -39,6 +48,8 @@ class BenchmarkFile:
     sha256: str
     n_items: int
     registered: bool
+    key: str = ""
+    """What the table of digests calls it: a paradigm, a split."""
 
 
 def list_jsonl(folder: Path, benchmark: str) -> list[Path]:
@@ -76,7 +87,7 @@ def required_text(row: dict[str, Any], key: str, path: Path, number: int) -> str
 def digest_file(data: bytes, path: Path, n_items: int, registered: dict[str, str], key: str) -> BenchmarkFile:
     """The record of a file that was read."""
     digest = sha256_bytes(data)
-    return BenchmarkFile(path.name, digest, n_items, registered.get(key) == digest)
+    return BenchmarkFile(path.name, digest, n_items, registered.get(key) == digest, key)
 
 
 def _parse_row(line: bytes, path: Path, number: int) -> dict[str, Any]:

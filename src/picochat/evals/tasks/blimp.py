@@ -18,7 +18,6 @@ from picochat.core.errors import refuse
 from picochat.evals.statistics import aggregate_interval, chance_adjusted, chance_adjusted_interval
 from picochat.evals.summarise import rate_of
 from picochat.evals.tasks.base import (
-    BenchmarkFacts,
     BenchmarkFile,
     digest_file,
     list_jsonl,
@@ -27,15 +26,9 @@ from picochat.evals.tasks.base import (
     required_text,
 )
 from picochat.evals.tasks.blimp_paradigms import PARADIGMS, REGISTERED
+from picochat.evals.tasks.facts import TABLE
 
-FACTS = BenchmarkFacts(
-    name="blimp",
-    chance=0.5,
-    shots=0,
-    prompt="the sentence alone after BOS",
-    headline="pair accuracy, mean over paradigms",
-    adjusted_threshold=0.30,
-)
+FACTS = TABLE["blimp"]
 FIELDS = ("sentence_good", "sentence_bad", "UID", "field")
 CHUNK_ITEMS = 256
 
@@ -52,6 +45,10 @@ class BlimpItem:
     field: str
     good: str
     bad: str
+
+    @property
+    def group(self) -> str:
+        return self.paradigm
 
 
 @dataclass(frozen=True)
@@ -120,6 +117,9 @@ def recompute_blimp(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "n_paradigms": len(paradigms),
         "paradigms_published": len(PARADIGMS),
         "paradigms": paradigms,
+        "groups": paradigms,
+        "own_setup": False,
+        "shots": FACTS.shots,
     }
 
 

@@ -6,9 +6,11 @@ from picochat.artifacts import layout
 from picochat.judgement.benchmarks import BenchmarkEvidence
 from picochat.judgement.rules.case import Case, Outcome, not_run
 
+_WORST_FIRST = ("not_run", "block", "warn", "pass")
+
 
 def judge_present(case: Case) -> Outcome:
-    """At least one benchmark with rows. A part of one, or unregistered files, count and warn."""
+    """At least one benchmark with rows. A part of one, another setup, or unregistered files count and warn."""
     found = _scored(case)
     places = tuple((benchmark.report.path, "") for benchmark in found) or ((layout.BENCHMARKS, ""),)
     if not found:
@@ -28,24 +30,26 @@ def judge_rows(case: Case) -> Outcome:
 
 
 def judge_score(case: Case) -> Outcome:
-    """The lower bound of the chance-adjusted score is above 0 and its point reaches the threshold of its table."""
-    outcomes = [_judge_one(case, benchmark) for benchmark in _scored(case)]
-    order = ("not_run", "block", "pass")
-    return (
-        min(outcomes, key=lambda outcome: order.index(outcome.verdict))
-        if outcomes
-        else not_run((layout.BENCHMARKS, ""), n=0)
-    )
+    """The lower bound of the chance-adjusted score is above 0 and its point reaches the threshold of its table.
+
+    A benchmark without a threshold is shown and not judged; one that was asked in a setup of its own warns at best.
+    """
+    judged = [found for found in _scored(case) if found.facts and found.facts.adjusted_threshold is not None]
+    outcomes = [_judge_one(case, benchmark) for benchmark in judged]
+    if not outcomes:
+        return not_run((layout.BENCHMARKS, ""), n=0)
+    return min(outcomes, key=lambda outcome: _WORST_FIRST.index(outcome.verdict))
 
 
 def _judge_one(case: Case, benchmark: BenchmarkEvidence) -> Outcome:
-    assert benchmark.numbers and benchmark.facts
+    assert benchmark.numbers and benchmark.facts and benchmark.facts.adjusted_threshold is not None
     numbers, place = benchmark.numbers, (benchmark.report.path, "/headline")
-    if numbers["n"] < case.check.minimum_n:
+    if numbers["n"] < max(case.check.minimum_n, benchmark.facts.minimum_n):
         return not_run(place, n=numbers["n"])
     low, high = numbers["adjusted_interval"]
     threshold = benchmark.facts.adjusted_threshold
-    verdict = "pass" if low > 0 and numbers["adjusted"] >= threshold else "block"
+    reached = low > 0 and numbers["adjusted"] >= threshold
+    verdict = "block" if not reached else "warn" if benchmark.own_setup else "pass"
     return Outcome(verdict, numbers["adjusted"], threshold, numbers["n"], (low, high), (place,))
 
 

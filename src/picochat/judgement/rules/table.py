@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picochat.judgement.rules import budget, data, evals, external, honesty, integrity, skills, training
+from picochat.judgement.rules import budget, data, evals, external, external_setup, honesty, integrity, skills, training
 from picochat.judgement.rules.case import Rule
 
 RULES: dict[str, Rule] = {
@@ -56,6 +56,8 @@ RULES: dict[str, Rule] = {
     "eval.repetition": evals.rate_rule("eval", "repetition", direction="<="),
     "eval.unsupported": evals.rate_rule("eval", "unsupported", direction="<="),
     "external.present": external.judge_present,
+    "external.digest": external_setup.judge_digest,
+    "external.same_setup": external_setup.judge_setup,
     "external.rows": external.judge_rows,
     "external.score": external.judge_score,
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +9,35 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import StageRecord
 from picochat.core.errors import refuse
 from picochat.core.jsonio import jsonl_bytes
-from picochat.evals.tasks.blimp import BlimpData, BlimpItem, read_blimp, recompute_blimp, score_blimp
-from picochat.inference.scoring import score_texts
+from picochat.judgement.benchmarks import KNOWN
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.benchmark.markdown import render_report
+from picochat.stages.benchmark.questions import Questions, Rows, read_questions
+from picochat.stages.benchmark.report import build_body, require_references
+from picochat.stages.benchmark.scorer import ModelScorer
 from picochat.stages.contract import StageContext
 from picochat.stages.subject import CHECKPOINT, Subject, open_subject
 from picochat.training.config import MachineConfig
 
 STAGE = "benchmark"
-METRIC = "pair, mean over paradigms"
 
 
 def run(ctx: StageContext, config: BenchmarkConfig, machine: MachineConfig) -> None:
     """Scores every item of the benchmark and writes rows and report.
 
-    Raises `benchmark.*` for missing or broken data, `artifact.*` and `checkpoint.*` for changed inputs, `eval.too_long`
-    for a sentence that does not fit into the model's context.
+    Raises `benchmark.*` for missing or broken data, `config.value` for an option that the benchmark lacks,
+    `artifact.*` and `checkpoint.*` for changed inputs, `eval.too_long` for a sentence of a pair that does not fit into
+    the model's context; longer items of other benchmarks lose examples, then context, and are counted.
     """
     store, record = ctx.store, ctx.record(STAGE, config)
-    data = read_blimp(Path(config.data))
+    require_references(config)
+    questions = read_questions(config)
     subject = open_subject(store, record, machine, ctx.ranks)
-    _add_data_inputs(record, Path(config.data), data)
-    items = limit_items(data.items, config.limit)
+    _add_data_inputs(record, Path(config.data), questions)
+    scorer = ModelScorer(subject, config.max_new_tokens, config.batch_size)
     with subject.world.watching():
-        rows = _score(ctx, subject, items)
-    partial = len(items) < len(data.items)
-    ctx.ranks.on_main("the report", lambda: _write(ctx, record, config, subject, data, rows, partial))
+        rows = questions.ask(scorer, lambda done: ctx.progress.update(done, questions.asked, f"asking {config.name}"))
+    ctx.ranks.on_main("the report", lambda: _write(ctx, record, config, subject, questions, rows))
 
 
 def _write(
@@ -45,26 +45,21 @@ def _write(
     record: StageRecord,
     config: BenchmarkConfig,
     subject: Subject,
-    data: BlimpData,
-    rows: list[dict[str, Any]],
-    partial: bool,
+    questions: Questions,
+    rows: Rows,
 ) -> None:
     """Rows, page and report."""
     store = ctx.store
     folder = layout.benchmark_dir(config.name)
     store.write_evidence(f"{folder}/{layout.ROWS}", jsonl_bytes(rows))
     record.add_output("rows", f"{folder}/{layout.ROWS}")
-    body = {
-        "name": config.name,
+    body: dict[str, Any] = {
         "weights_digest": subject.loaded.weights_digest,
         "checkpoint": CHECKPOINT,
-        "settings": {"limit": config.limit, **subject.settings},
+        "settings": config.as_dict() | subject.settings,
         "rows": f"{folder}/{layout.ROWS}",
-        "files": [{"name": f.name, "sha256": f.sha256, "registered": f.registered} for f in data.files],
-        "registered": all(file.registered for file in data.files),
-        **report_numbers(recompute_blimp(rows)),
+        **build_body(config, questions, KNOWN[config.name][1](rows)),
     }
-    body["partial"] = body["partial"] or partial
     store.write_evidence(f"{folder}/{layout.REPORT_MD}", render_report(body).encode())
     record.add_output("report_md", f"{folder}/{layout.REPORT_MD}")
     manifest = record.manifest(ctx.clock.monotonic(), **subject.environment)
@@ -72,65 +67,10 @@ def _write(
     ctx.events.emit("eval", STAGE, benchmark=config.name, headline=body["headline"])
 
 
-def limit_items(items: Sequence[BlimpItem], limit: int | None) -> list[BlimpItem]:
-    """The first `limit` items of each paradigm, in their order; all of them for None."""
-    seen: dict[str, int] = defaultdict(int)
-    kept = []
-    for item in items:
-        seen[item.paradigm] += 1
-        if limit is None or seen[item.paradigm] <= limit:
-            kept.append(item)
-    return kept
-
-
-def report_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the report that follows from the rows alone."""
-    pooled = numbers["pooled"]
-    return {
-        "items": numbers["n"],
-        "partial": numbers["partial"],
-        "paradigms": numbers["n_paradigms"],
-        "paradigms_published": numbers["paradigms_published"],
-        "shots": numbers["shots"],
-        "chance": numbers["chance"],
-        "adjusted_threshold": numbers["adjusted_threshold"],
-        "prompt_form": numbers["prompt"],
-        "metric": METRIC,
-        "ties": numbers["ties"],
-        "headline": {
-            "point": numbers["rate"],
-            "interval": numbers["interval"],
-            "adjusted": numbers["adjusted"],
-            "adjusted_interval": numbers["adjusted_interval"],
-            "k": pooled["k"],
-            "n": pooled["n"],
-        },
-        "groups": numbers["paradigms"],
-    }
-
-
-def _add_data_inputs(record: StageRecord, folder: Path, data: BlimpData) -> None:
-    for file in data.files:
-        ref = record.add_input("benchmark", (folder / file.name).resolve())
+def _add_data_inputs(record: StageRecord, root: Path, questions: Questions) -> None:
+    """Every data file is an input from outside, with the digest of the bytes that were read."""
+    for file in questions.files:
+        path = root / file.name if root.is_dir() else root.with_name(file.name)
+        ref = record.add_input("benchmark", path.resolve())
         if ref.sha256 != file.sha256:
             refuse("artifact.changed", f"{ref.path} changed while it was read")
-
-
-def _score(ctx: StageContext, subject: Subject, items: Sequence[BlimpItem]) -> list[dict[str, Any]]:
-    """Rows with the log-likelihood of each sentence: the sum over its tokens after BOS."""
-    done = 0
-
-    def scores(texts: list[str]) -> list[float]:
-        nonlocal done
-        tok = subject.tokenizer
-        found = score_texts(
-            subject.loaded.model,
-            [([tok.bos], ids) for ids in tok.encode_batch(texts)],
-            autocast=subject.loaded.autocast,
-            world=subject.world,
-        )
-        done += len(texts) // 2
-        ctx.progress.update(done, len(items), "scoring pairs")
-        return found
-
-    return score_blimp(items, scores)

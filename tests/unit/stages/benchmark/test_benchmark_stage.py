@@ -9,7 +9,8 @@ from picochat.core.jsonio import canonical_json, iter_jsonl
 from picochat.evals.tasks.blimp import recompute_blimp
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.benchmark.markdown import render_report
-from picochat.stages.benchmark.run import report_numbers, run
+from picochat.stages.benchmark.report import report_numbers
+from picochat.stages.benchmark.run import run
 from picochat.training.config import MachineConfig
 
 MACHINE = MachineConfig(device="cpu", threads=1)
