@@ -8,10 +8,9 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore, StageRecord
-from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
 from picochat.data.corpus import CorpusReader
-from picochat.data.mixture import Share
+from picochat.data.mixture import Share, read_shares
 from picochat.stages.text_source import TextSource
 from picochat.tokenizer.tokenizer import Tokenizer
 
@@ -70,7 +69,7 @@ def _open_own(store: RunStore, record: StageRecord) -> TextFiles:
         store.path(layout.CORPUS_DOCUMENTS),
         store.path(layout.TOKENIZER),
         report["fast_path"]["equal"],
-        _shares(manifest),
+        read_shares(manifest),
         {kind: refs[kind].sha256 for kind in ("corpus", "corpus_documents", "tokenizer")},
         report["baselines"],
     )
@@ -85,16 +84,6 @@ def _open_external(record: StageRecord, corpus: Path, tokenizer: Path) -> TextFi
         refs["corpus_documents"] = record.add_input("corpus_documents", records)
         if manifest.is_file():
             refs["corpus_manifest"] = record.add_input("corpus_manifest", manifest)
-            shares = _shares(read_json(manifest))
+            shares = read_shares(read_json(manifest))
     digests = {kind: ref.sha256 for kind, ref in refs.items()}
     return TextFiles(corpus, records if records.is_file() else None, tokenizer, True, shares, digests, None)
-
-
-def _shares(manifest: Any) -> tuple[Share, ...]:
-    """What the manifest of a corpus says of its sources; an older one says nothing of weights."""
-    try:
-        return tuple(
-            Share(source["id"], source.get("weight", 1.0), source.get("token_budget")) for source in manifest["sources"]
-        )
-    except (KeyError, TypeError, AttributeError, PicochatError):
-        return ()

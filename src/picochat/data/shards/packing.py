@@ -27,6 +27,8 @@ class Piece(NamedTuple):
     document: int
     offset: int
     tokens: NDArray[Any]
+    whole: bool = False
+    """Whether nothing may be cut off: a planted document without its digits would measure nothing."""
 
 
 class PackedRow(NamedTuple):
@@ -45,8 +47,9 @@ def pack_best_fit_crop(
 ) -> Iterator[PackedRow]:
     """Rows of exactly `capacity` tokens; only the last ones may be shorter.
 
-    Of a buffer of documents the longest that still fits goes into the row; when none does, the shortest is cut. A
-    document is placed once. Documents are taken in order, so equal documents give equal rows.
+    Of a buffer of documents the longest that still fits goes into the row; when none does, the shortest is cut that may
+    be cut; when only `whole` ones wait, the row stays shorter. A document longer than a row is always cut. A document
+    is placed once. Documents are taken in order, so equal documents give equal rows.
     """
     source = iter(documents)
     waiting: list[tuple[int, int, Piece]] = []  # (length, number of arrival, document), sorted
@@ -60,7 +63,11 @@ def pack_best_fit_crop(
         pieces, free, cropped = [], capacity, 0
         while free and waiting:
             place = bisect_left(waiting, (free + 1, -1)) - 1
-            length, _, document = waiting.pop(max(place, 0))
+            if place < 0:
+                place = next((at for at, (size, _, each) in enumerate(waiting) if not each.whole or size > capacity), -1)
+            if place < 0:
+                break
+            length, _, document = waiting.pop(place)
             pieces.append(document._replace(tokens=document.tokens[:free]))
             cropped += max(0, length - free)
             free -= min(length, free)

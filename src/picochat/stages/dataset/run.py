@@ -13,6 +13,7 @@ from picochat.artifacts.code_record import code_record
 from picochat.artifacts.store import RunStore, StageRecord
 from picochat.core.fs import make_dir
 from picochat.core.hashing import digest_of
+from picochat.core.jsonio import jsonl_bytes
 from picochat.data.builtin import BUILTIN_PATHS
 from picochat.data.config import DatasetConfig
 from picochat.data.contamination.config import ContaminationConfig
@@ -40,6 +41,7 @@ _OUTPUTS = {
     "corpus": layout.CORPUS,
     "corpus_documents": layout.CORPUS_DOCUMENTS,
     "corpus_dropped": layout.CORPUS_DROPPED,
+    "canaries": layout.CANARIES,
     "chat_train": layout.CHAT_TRAIN,
     "chat_heldout": layout.CHAT_HELDOUT,
     "chat_eval": layout.CHAT_EVAL,
@@ -73,12 +75,15 @@ def run(ctx: StageContext, config: DatasetConfig, comparison: ContaminationConfi
             contaminated = find_nothing(pieces)
         build = CorpusBuild(pieces, joined, contaminated, loaded.pack.sources)
         paths = [ctx.store.path(name) for name in (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_DROPPED)]
-        tally = write_corpus(ctx, loaded, config, done, build, (paths[0], paths[1], paths[2]))
+        tally = write_corpus(ctx, loaded, config, done, build, split, (paths[0], paths[1], paths[2]))
         require_sides(tally.documents, split, joined.smallest_key)
         tally.duplicates = searched
         _write_chat(ctx.store, chat)
+        if loaded.pack.canaries is not None:
+            ctx.store.write(layout.CANARIES, jsonl_bytes(tally.planted))
         for kind, name in _OUTPUTS.items():
-            record.add_output(kind, name)
+            if kind != "canaries" or loaded.pack.canaries is not None:
+                record.add_output(kind, name)
         facts = _examine(ctx, config, split)
         warnings = warnings_of(loaded, tally, chat, facts)
         body = describe_dataset(loaded, split, tally, asdict(facts), chat, warnings)
