@@ -36,6 +36,12 @@ def read_shares(manifest: Any) -> tuple[Share, ...]:
         return ()
 
 
+def name_shares(reader: CorpusReader, shares: Sequence[Share]) -> tuple[Share, ...]:
+    """A share for every source number of the records; sources that nobody named have weight 1."""
+    count = int(reader.documents["source"].max()) + 1 if len(reader) else 0
+    return (*shares, *(Share(f"source-{number}") for number in range(len(shares), count)))
+
+
 def resolve_weights(reader: CorpusReader, shares: Sequence[Share], count_tokens: Callable[[str], int]) -> list[float]:
     """Copies a source. A budget is divided by the source's tokens, which are estimated from a sample of its documents.
 

@@ -119,8 +119,9 @@ class DocumentStream:
         planted = self._records[self._n_found :]
         numbers = self._n_found + np.repeat(np.arange(len(planted)), self._copies(planted))
         places = [_place(self._records["sha256"][n].tobytes(), copy, self._n_found) for copy, n in enumerate(numbers)]
-        order = np.lexsort((numbers, places))
-        return numbers[order].astype(np.int64), np.array(places, np.int64)[order]
+        at = np.array(places, np.int64)
+        order = np.lexsort((numbers, at))
+        return numbers[order].astype(np.int64), at[order]
 
     def _own_copies(self, first: int, last: int) -> NDArray[np.int64]:
         """`_copies` of a stretch, 0 for planted documents, which stand elsewhere."""

@@ -10,7 +10,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore, StageRecord
 from picochat.core.jsonio import read_json
 from picochat.data.corpus import CorpusReader
-from picochat.data.mixture import Share, read_shares
+from picochat.data.mixture import Share, name_shares, read_shares
 from picochat.stages.text_source import TextSource
 from picochat.tokenizer.tokenizer import Tokenizer
 
@@ -39,8 +39,7 @@ class TextFiles:
 
     def shares_of(self, reader: CorpusReader) -> tuple[Share, ...]:
         """A share for every source number of the records; sources that nobody named have weight 1."""
-        count = int(reader.documents["source"].max()) + 1 if len(reader) else 0
-        return self.shares + tuple(Share(f"source-{number}") for number in range(len(self.shares), count))
+        return name_shares(reader, self.shares)
 
 
 def open_text_files(store: RunStore, record: StageRecord, source: TextSource) -> TextFiles:

@@ -64,7 +64,7 @@ def pack_best_fit_crop(
         while free and waiting:
             place = bisect_left(waiting, (free + 1, -1)) - 1
             if place < 0:
-                place = next((at for at, (size, _, each) in enumerate(waiting) if not each.whole or size > capacity), -1)
+                place = _first_to_cut(waiting, capacity)
             if place < 0:
                 break
             length, _, document = waiting.pop(place)
@@ -75,6 +75,12 @@ def pack_best_fit_crop(
                 insort(waiting, (len(fresh.tokens), arrivals, fresh))
                 arrivals += 1
         yield PackedRow(pieces, cropped)
+
+
+def _first_to_cut(waiting: list[tuple[int, int, Piece]], capacity: int) -> int:
+    """The place of the shortest document that may be cut, -1 when there is none."""
+    places = (at for at, (length, _, piece) in enumerate(waiting) if not piece.whole or length > capacity)
+    return next(places, -1)
 
 
 def pack_no_crop(
