@@ -162,8 +162,18 @@ def _foreign_passages(
             scored.append((side, passage.document, len(passage.ids)))
     if [(row["side"], row["document"], row["wanted"]) for row in kinds[PASSAGE]] != wanted:
         yield "its passages are not those that the corpus gives"
+    elif not all(_is_path(row["wanted"], row["reply"]) for row in kinds[PASSAGE]):
+        yield "a reply does not end with its first difference"
     if [(row["side"], row["document"], row["tokens"]) for row in kinds[LOSS]] != scored:
         yield "its losses are not those of the documents that the corpus gives"
+
+
+def _is_path(wanted: list[int], reply: list[int]) -> bool:
+    """Whether a reply is what was wanted, or ends with the first id that was not."""
+    last = len(reply) - 1
+    return reply == wanted or (
+        0 <= last < len(wanted) and reply[:last] == wanted[:last] and reply[last] != wanted[last]
+    )
 
 
 def _is_copied(reader: CorpusReader, row: Row) -> bool:
