@@ -52,7 +52,7 @@ def tiny() -> RunConfig:
             loop=LoopConfig(tokens=6_000_000, save_every=400, **shape), category_exponent=1.0, replay_frac=0.02
         ),
         eval=EvaluateConfig(),
-        memorisation=MemorisationConfig(documents=300, samples=100, sample_tokens=64, loss_tokens=128),
+        memorisation=MemorisationConfig(documents=200, samples=100, sample_tokens=64, loss_tokens=128),
         summary=SummaryConfig(),
         machine=MachineConfig(),
     )
