@@ -23,7 +23,7 @@ from picochat.pipeline.profiles import load_profile
 from picochat.pipeline.runner import STAGE_BY_NAME, Factory, load_run_record, open_run, run_stages
 
 pytestmark = pytest.mark.bar("D0")
-STAGES = ("honesty", "tokenizer", "shards", "base", "sft", "evaluate")
+STAGES = ("honesty", "tokenizer", "shards", "base", "sft", "evaluate", "memorisation")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ VERSIONS = {
     "eval_report": 1,
     "benchmark_report": 1,
     "honesty": 1,
+    "memorisation": 1,
     "gate": 1,
     "summary": 1,
     "checkpoint": 1,

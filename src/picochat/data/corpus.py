@@ -6,6 +6,7 @@ Readers use offsets, never a separator: a document may contain anything, its new
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import mmap
 import struct
@@ -35,6 +36,8 @@ _RECORD = struct.Struct("<QQ32sIBB2xQ")
 assert _RECORD.size == DOCUMENT.itemsize
 FLAG_SECRET = 1
 FLAG_EMAIL = 2
+FLAG_CANARY = 4
+"""A planted document (see `data.memorisation.canaries`); all of them stand at the end."""
 BLOCK_DOCUMENTS = 1 << 18
 
 
@@ -112,6 +115,14 @@ class CorpusReader:
     def __len__(self) -> int:
         return len(self.documents)
 
+    @functools.cached_property
+    def n_found(self) -> int:
+        """Documents that were found in the sources; those after them were planted."""
+        count = len(self.documents)
+        while count and int(self.documents["flags"][count - 1]) & FLAG_CANARY:
+            count -= 1
+        return count
+
     def data(self, index: int) -> bytes:
         """The UTF-8 bytes of a document, without the newline after it."""
         start = int(self.documents["offset"][index])
@@ -124,11 +135,12 @@ class CorpusReader:
         except UnicodeDecodeError as err:
             refuse("corpus.layout", f"document {index} is not UTF-8: {err}")
 
-    def indices(self, split: Side | None = None) -> np.ndarray:
-        """The numbers of the documents of one side, or of all, in order."""
+    def indices(self, split: Side | None = None, *, planted: bool = True) -> np.ndarray:
+        """The numbers of the documents of one side, or of all, in order; without the planted ones when asked for."""
+        count = len(self.documents) if planted else self.n_found
         if split is None:
-            return np.arange(len(self.documents))
-        return np.flatnonzero(self.documents["split"] == SIDES[split])
+            return np.arange(count)
+        return np.flatnonzero(self.documents["split"][:count] == SIDES[split])
 
     def iter_texts(self, split: Side | None = None) -> Iterator[str]:
         """The texts of one side, or of all, in order."""

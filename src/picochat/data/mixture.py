@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,24 @@ class Share(NamedTuple):
     source: str
     weight: float = 1.0
     token_budget: int | None = None
+    planted: bool = False
+    """Whether its documents are canaries, all copies of which stand in the first pass."""
+
+
+def read_shares(manifest: Any) -> tuple[Share, ...]:
+    """What the manifest of a corpus says of its sources, canaries last; an older one says nothing of weights."""
+    try:
+        found = [Share(each["id"], each.get("weight", 1.0), each.get("token_budget")) for each in manifest["sources"]]
+        planted = (manifest.get("canaries") or {}).get("sources", [])
+        return (*found, *(Share(each["id"], float(each["copies"]), planted=True) for each in planted))
+    except (KeyError, TypeError, AttributeError):
+        return ()
+
+
+def name_shares(reader: CorpusReader, shares: Sequence[Share]) -> tuple[Share, ...]:
+    """A share for every source number of the records; sources that nobody named have weight 1."""
+    count = int(reader.documents["source"].max()) + 1 if len(reader) else 0
+    return (*shares, *(Share(f"source-{number}") for number in range(len(shares), count)))
 
 
 def resolve_weights(reader: CorpusReader, shares: Sequence[Share], count_tokens: Callable[[str], int]) -> list[float]:

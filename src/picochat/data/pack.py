@@ -18,6 +18,8 @@ from picochat.core.jsonio import read_json
 from picochat.data import builtin
 from picochat.data.imports.config import CLIMBMIX, HUB_PREFIX, ImportConfig, RowFilter
 from picochat.data.imports.reader import is_import
+from picochat.data.memorisation.config import SOURCE as CANARY
+from picochat.data.memorisation.config import Canaries
 from picochat.data.row_files import ROW_KINDS, kind_of
 from picochat.data.skills.config import Identity
 
@@ -26,7 +28,7 @@ BUILTIN = "builtin"
 SourceFormat = Literal["auto", "text", "markdown", "jsonl", "csv", "parquet", "guessed"]
 IMPORTS = "imports"
 """The folder beside a pack file in which its imported sources lie, each under its id."""
-_LATER_PARTS = ("preferences", "canaries")
+_LATER_PARTS = ("preferences",)
 
 
 class Split(Config):
@@ -133,6 +135,8 @@ class Pack(Config):
     identity: Identity = Identity()
     contamination: Literal["report", "drop"] = "report"
     """Documents that hold rows of an eval or a benchmark are reported, or dropped from the train side."""
+    canaries: Canaries | None = None
+    """Made-up facts that are planted in the train side, to measure what is learned by heart."""
 
     @field_validator("sources")
     @classmethod
@@ -141,6 +145,13 @@ class Pack(Config):
         if len(set(ids)) != len(ids):
             raise ValueError(f"the id {next(i for i in ids if ids.count(i) > 1)!r} stands twice")
         return sources
+
+    @model_validator(mode="after")
+    def _canaries_have_their_names(self) -> Pack:
+        taken = [source.id for source in self.sources if source.id.partition("-")[0] == CANARY]
+        if self.canaries is not None and taken:
+            raise ValueError(f"a source is called {taken[0]!r}, a name of the planted canaries; call it otherwise")
+        return self
 
 
 @dataclass(frozen=True)

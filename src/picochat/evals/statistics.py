@@ -31,6 +31,20 @@ def wilson(k: int, n: int, z: float = Z95) -> Interval:
     return (max(0.0, centre - half) if k > 0 else 0.0, min(1.0, centre + half) if k < n else 1.0)
 
 
+def newcombe(k1: int, n1: int, k2: int, n2: int, z: float = Z95) -> Interval:
+    """Interval of the difference k1/n1 - k2/n2 from the Wilson intervals of both rates (Newcombe 1998, method 10).
+
+    ValueError unless both have trials.
+    """
+    if n1 == 0 or n2 == 0:
+        raise ValueError("a difference of rates needs trials on both sides")
+    (low1, high1), (low2, high2) = wilson(k1, n1, z), wilson(k2, n2, z)
+    p1, p2 = k1 / n1, k2 / n2
+    below = math.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
+    above = math.sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
+    return p1 - p2 - below, p1 - p2 + above
+
+
 def judge_rate(k: int, n: int, threshold: float, direction: Literal[">=", "<="], minimum_n: int) -> Answer:
     """The three answers of a threshold: pass when its bound reaches it, warn when only the point does, or block.
 

@@ -14,6 +14,7 @@ from picochat.artifacts.reports import FileRef, Manifest
 from picochat.judgement.documents import Document, same_numbers
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding, short
+from picochat.judgement.memorisation import check_planted
 
 _BASE_CHECKPOINT = layout.checkpoint_dir(layout.BASE) + "/"
 _SFT_CHECKPOINT = layout.checkpoint_dir(layout.SFT) + "/"
@@ -31,6 +32,10 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "honesty": (
         (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL),
         (layout.HONESTY_HITS,),
+    ),
+    "memorisation": (
+        (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.TOKENIZER, _SFT_CHECKPOINT),
+        (layout.MEMORISATION_ROWS,),
     ),
 }
 """By schema: what a stage must have read, and what it must have written. A name that ends in / or - begins others."""
@@ -110,6 +115,8 @@ def _check_edges(document: Document, manifest: Manifest) -> Iterator[CheckResult
     inputs, outputs = _EDGES[document.body["schema"]["name"]]
     if document.value("data_mode") in ("sharded", "packed"):
         inputs = (*inputs, layout.SHARDS_MANIFEST, f"{layout.SHARDS}/train-", f"{layout.SHARDS}/val-")
+    if isinstance(document.value("canaries"), dict):
+        outputs = (*outputs, layout.CANARIES)
     rows = [document.value("rows")] if isinstance(document.value("rows"), str) else []
     sets = document.value("sets")
     rows += (
@@ -187,6 +194,33 @@ def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
                 f"differs from its rows in {', '.join(benchmark.differing[:5])}",
                 benchmark.rows_path,
             )
+    yield from _check_memorisation(evidence)
     tokenizer, base = evidence.documents[layout.TOKENIZER_REPORT], evidence.report(layout.BASE)
     if tokenizer.usable and base.usable and not same_numbers(tokenizer.value("baselines"), base.value("baselines")):
         yield finding("verify.rates", base.path, "other baselines than", tokenizer.path, pointer="/baselines")
+
+
+def _check_memorisation(evidence: RunEvidence) -> Iterator[CheckResult]:
+    """Canaries are those of the salt, rows are those that the corpus asks for, numbers follow from rows."""
+    corpus = evidence.documents[layout.CORPUS_MANIFEST]
+    if corpus.usable and (fault := check_planted(evidence.store, corpus)):
+        yield finding("verify.rates", layout.CANARIES if corpus.value("canaries") else layout.CORPUS_DOCUMENTS, fault)
+    found = evidence.memorisation
+    if found is None or not found.report.usable:
+        return
+    if found.problem:
+        yield finding("verify.rates", layout.MEMORISATION, found.problem)
+    for text in found.foreign[:5]:
+        yield finding("verify.rates", layout.MEMORISATION_ROWS, text, layout.CORPUS)
+    for place in found.differing:
+        yield finding(
+            "verify.rates", layout.MEMORISATION, "differs from its rows", layout.MEMORISATION_ROWS, pointer=f"/{place}"
+        )
+    for name in found.models:
+        checkpoint = evidence.checkpoints.get(layout.checkpoint_dir(name))
+        held, named = checkpoint and checkpoint.manifest, found.weights_digest(name)
+        if held and held.weights_digest != named:
+            pointer = f"/models/{name}/weights_digest"
+            yield finding(
+                "verify.rates", layout.MEMORISATION, short(str(named)), short(held.weights_digest), pointer=pointer
+            )

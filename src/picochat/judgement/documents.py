@@ -23,7 +23,11 @@ SCHEMAS = {
 }
 """The reports that every run has, in the order of their stages."""
 
-OPTIONAL_SCHEMAS = {layout.SHARDS_MANIFEST: "shards_manifest", layout.HONESTY: "honesty"}
+OPTIONAL_SCHEMAS = {
+    layout.SHARDS_MANIFEST: "shards_manifest",
+    layout.HONESTY: "honesty",
+    layout.MEMORISATION: "memorisation",
+}
 """The reports of stages that only some runs have; a report that read one names it, so it cannot be missed."""
 
 

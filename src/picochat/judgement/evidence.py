@@ -19,6 +19,7 @@ from picochat.core.jsonio import parse_json
 from picochat.judgement.benchmarks import BenchmarkEvidence, load_benchmark
 from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS, Document, is_canonical, load_document
 from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
+from picochat.judgement.memorisation import MemorisationEvidence, load_memorisation
 
 JUDGED_STAGE = layout.SFT
 """The stage whose checkpoint ships: what a gate approves is its digest."""
@@ -106,6 +107,12 @@ class RunEvidence:
     def eval_sets(self) -> dict[str, EvalSet]:
         report = load_document(self.store, layout.report_path(layout.EVAL), "eval_report")
         return {name: load_eval_set(self.store, report, name) for name in SETS}
+
+    @functools.cached_property
+    def memorisation(self) -> MemorisationEvidence | None:
+        """None for a run that was never asked."""
+        report = self.documents.get(layout.MEMORISATION)
+        return load_memorisation(self.store, report, self.documents[layout.CORPUS_MANIFEST]) if report else None
 
     @functools.cached_property
     def checkpoints(self) -> dict[str, CheckpointFacts]:

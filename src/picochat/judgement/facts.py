@@ -8,6 +8,7 @@ from picochat.artifacts import layout
 from picochat.judgement.clean_scores import build_contamination
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.memorisation import build_memorisation
 
 _TRAINING = ("planned_steps", "steps", "tokens_seen", "skipped_steps", "duration_s", "tokens_per_s")
 _RATE = ("k", "n", "rate", "interval")
@@ -31,6 +32,7 @@ def build_facts(evidence: RunEvidence) -> dict[str, Any]:
         "forgetting": {key: sft.number("forgetting", key) for key in ("before_bpb", "after_bpb")},
         "rates": _rates(evidence),
         "contamination": build_contamination(evidence),
+        "memorisation": build_memorisation(evidence.memorisation),
         "benchmarks": [_benchmark(found.name, found.numbers, found.problem) for found in evidence.benchmarks],
     }
 

@@ -211,6 +211,20 @@ CHECKS: dict[str, CheckFacts] = {
         "rows",
         "<=",
     ),
+    "honesty.exposure": CheckFacts(
+        "exposure of facts seen once",
+        "a fact that stands once should not be known",
+        "fewer passes; plant canaries in the pack: [canaries] copies = [1, 4, 16, 64]",
+        "bits",
+        "<=",
+    ),
+    "honesty.extractable": CheckFacts(
+        "documents continued by heart",
+        "a text that is continued word for word was memorised, and can be taken out again",
+        "fewer passes over the text, remove duplicates; measure with picochat eval memorisation RUN",
+        "fraction",
+        "<=",
+    ),
     "honesty.heldout": CheckFacts(
         "held-out rows in the rows of fine-tuning",
         "held-out fit on rows that were trained on is fit",
@@ -467,11 +481,11 @@ LATEST_VERSION = 2
 PROFILE_NAMES = ("research", "first_release", "skill_release")
 
 PROFILE_DIGESTS: dict[tuple[str, int], str] = {
-    ("research", 2): "0cdd369cd30ecd0635dfeb4db6793e3428e7f29a4582d7e59d28cec271f3e53c",
+    ("research", 2): "e8608bd9f8c37ba01b3c3e83337175493e2686a82507b7075668496e8562ff9c",
     ("research", 1): "e1dbbe8748f654bdd098d6a2301b0c3e54730f2b6d3ae76d24caa8db49482948",
-    ("first_release", 2): "df57a75c42a70508d6cf774e66d41dad0a3a443ab54882d2683ff9b8eb26ed1d",
+    ("first_release", 2): "3a28c1df4c460eb79bbe3e62be8efd3d7bc3ddc4725b9014a348fec5ff8305b3",
     ("first_release", 1): "18363a8d305e5eaf3c131032802c648aa943076bf2befa2063f883fa245ca962",
-    ("skill_release", 2): "4a68649944538ae42327401e4d40c59a9b2703dfe87993f6ef12b397d0f8db58",
+    ("skill_release", 2): "2296189681c1cdd2f5fd33a39eccf3b8d798376aa3e657eef2b47e5116a643f4",
     ("skill_release", 1): "d95642e032cde7efc6e263785907ab5ccfc2caf558edebece4109c007847d4f4",
 }
 """sha256 of each profile file by name and version. A file that differs is an edited profile: gate.evidence blocks."""

@@ -15,6 +15,7 @@ from picochat.model.config import ModelConfig
 from picochat.stages.base.config import BaseConfig
 from picochat.stages.evaluate.config import EvaluateConfig
 from picochat.stages.honesty.config import HonestyConfig
+from picochat.stages.memorisation.config import MemorisationConfig
 from picochat.stages.sft.config import SftConfig
 from picochat.stages.shards.config import ShardsConfig
 from picochat.stages.summary.config import SummaryConfig
@@ -36,6 +37,7 @@ class RunConfig(Config):
     base: BaseConfig
     sft: SftConfig
     eval: EvaluateConfig
+    memorisation: MemorisationConfig = MemorisationConfig()
     summary: SummaryConfig
     machine: MachineConfig
     distributed: DistributedConfig = DistributedConfig()

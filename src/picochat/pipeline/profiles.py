@@ -12,6 +12,7 @@ from picochat.model.config import ModelConfig
 from picochat.pipeline.config import RunConfig
 from picochat.stages.base.config import BaseConfig
 from picochat.stages.evaluate.config import EvaluateConfig
+from picochat.stages.memorisation.config import MemorisationConfig
 from picochat.stages.sft.config import SftConfig
 from picochat.stages.summary.config import SummaryConfig
 from picochat.tokenizer.config import TokenizerConfig
@@ -51,6 +52,7 @@ def tiny() -> RunConfig:
             loop=LoopConfig(tokens=6_000_000, save_every=400, **shape), category_exponent=1.0, replay_frac=0.02
         ),
         eval=EvaluateConfig(),
+        memorisation=MemorisationConfig(documents=200, samples=100, sample_tokens=64, loss_tokens=128),
         summary=SummaryConfig(),
         machine=MachineConfig(),
     )

@@ -103,6 +103,15 @@ STAGES = (
         lambda c: (c.eval, c.machine),
         shared=True,
     ),
+    StageSpec(
+        "memorisation",
+        "memorisation",
+        layout.MEMORISATION,
+        "memorisation",
+        lambda c: (c.memorisation, c.machine),
+        shared=True,
+        wanted=lambda c: c.base.text.corpus is None,
+    ),
     StageSpec("summary", "gate and summary", layout.SUMMARY, "summary", lambda c: (c.summary,)),
 )
 STAGE_BY_NAME = {spec.name: spec for spec in STAGES}

@@ -1,4 +1,4 @@
-"""What is judged: the chat checkpoint of a run and its tokenizer, hashed again and proved before use."""
+"""What is measured: a checkpoint of a run (the chat one is judged) and its tokenizer, hashed and proved before use."""
 
 from __future__ import annotations
 
@@ -49,30 +49,33 @@ class Subject:
         return facts | {"ranks": world.size}
 
 
-def open_subject(store: RunStore, record: StageRecord, machine: MachineConfig, ranks: Ranks) -> Subject:
-    """Re-hashes what the sft and tokenizer stages wrote, adds it to the inputs of `record`, and loads it.
+def open_subject(
+    store: RunStore, record: StageRecord, machine: MachineConfig, ranks: Ranks, stage: str = layout.SFT
+) -> Subject:
+    """Re-hashes what a training and the tokenizer stage wrote, adds it to the inputs of `record`, and loads it.
 
     Raises `artifact.*` for a changed file, `checkpoint.*` for a folder that does not hold what its manifest says.
     """
-    report = layout.report_path(layout.SFT)
-    sft = store.require_outputs(report, "sft_report")
+    report, checkpoint = layout.report_path(stage), layout.checkpoint_dir(stage)
+    trained = store.require_outputs(report, f"{stage}_report")
     tokenizer_report = store.require_outputs(layout.TOKENIZER_REPORT, "tokenizer_report")
     for kind, path in (
-        ("sft_report", report),
-        *(("checkpoint", f"{CHECKPOINT}/{name}") for name in _READ),
+        (f"{stage}_report", report),
+        *(("checkpoint", f"{checkpoint}/{name}") for name in _READ),
         ("tokenizer_report", layout.TOKENIZER_REPORT),
         ("tokenizer", layout.TOKENIZER),
     ):
-        record.add_input(kind, path)
+        if path not in {ref.path for ref in record.inputs}:
+            record.add_input(kind, path)
     launch = ranks.launch
     set_threads(machine.threads, launch.local_size)
     device = choose_device(machine.device, launch.local_rank if launch.launched else None)
     precision, reason = _choose_precision(machine.precision, device)
-    loaded = load_model(store.path(CHECKPOINT), device, precision, store.run_digest())
+    loaded = load_model(store.path(checkpoint), device, precision, store.run_digest())
     tokenizer = Tokenizer.load(store.path(layout.TOKENIZER), fast=tokenizer_report["fast_path"]["equal"])
-    held, reported = loaded.weights_digest, sft["weights_digest"]
+    held, reported = loaded.weights_digest, trained["weights_digest"]
     if held != reported:
-        refuse("artifact.changed", f"{CHECKPOINT} holds weights {held[:12]}..., {report} says {reported[:12]}...")
+        refuse("artifact.changed", f"{checkpoint} holds weights {held[:12]}..., {report} says {reported[:12]}...")
     if loaded.model.config.vocab_size != tokenizer.vocab_size:
         refuse(
             "tokenizer.file",

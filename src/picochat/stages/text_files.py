@@ -8,10 +8,9 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore, StageRecord
-from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
 from picochat.data.corpus import CorpusReader
-from picochat.data.mixture import Share
+from picochat.data.mixture import Share, name_shares, read_shares
 from picochat.stages.text_source import TextSource
 from picochat.tokenizer.tokenizer import Tokenizer
 
@@ -40,8 +39,7 @@ class TextFiles:
 
     def shares_of(self, reader: CorpusReader) -> tuple[Share, ...]:
         """A share for every source number of the records; sources that nobody named have weight 1."""
-        count = int(reader.documents["source"].max()) + 1 if len(reader) else 0
-        return self.shares + tuple(Share(f"source-{number}") for number in range(len(self.shares), count))
+        return name_shares(reader, self.shares)
 
 
 def open_text_files(store: RunStore, record: StageRecord, source: TextSource) -> TextFiles:
@@ -70,7 +68,7 @@ def _open_own(store: RunStore, record: StageRecord) -> TextFiles:
         store.path(layout.CORPUS_DOCUMENTS),
         store.path(layout.TOKENIZER),
         report["fast_path"]["equal"],
-        _shares(manifest),
+        read_shares(manifest),
         {kind: refs[kind].sha256 for kind in ("corpus", "corpus_documents", "tokenizer")},
         report["baselines"],
     )
@@ -85,16 +83,6 @@ def _open_external(record: StageRecord, corpus: Path, tokenizer: Path) -> TextFi
         refs["corpus_documents"] = record.add_input("corpus_documents", records)
         if manifest.is_file():
             refs["corpus_manifest"] = record.add_input("corpus_manifest", manifest)
-            shares = _shares(read_json(manifest))
+            shares = read_shares(read_json(manifest))
     digests = {kind: ref.sha256 for kind, ref in refs.items()}
     return TextFiles(corpus, records if records.is_file() else None, tokenizer, True, shares, digests, None)
-
-
-def _shares(manifest: Any) -> tuple[Share, ...]:
-    """What the manifest of a corpus says of its sources; an older one says nothing of weights."""
-    try:
-        return tuple(
-            Share(source["id"], source.get("weight", 1.0), source.get("token_budget")) for source in manifest["sources"]
-        )
-    except (KeyError, TypeError, AttributeError, PicochatError):
-        return ()

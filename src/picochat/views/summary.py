@@ -7,6 +7,7 @@ from typing import Any
 
 from picochat.core.units import format_bytes, format_count, format_duration
 from picochat.views.checks import UNKNOWN, check_rows, format_interval, format_value
+from picochat.views.memorisation import render_memorisation
 
 _WORDS = {
     "approved": "every required check passes",
@@ -32,6 +33,7 @@ def render_summary(content: Content) -> str:
         _section("What to do next", _next(content)),
         _section("Fit, held-out fit and eval", _rates(content["facts"]["rates"])),
         _section("Scores with and without what stands in the training text", _contamination(content["facts"])),
+        _section("Learned by heart", render_memorisation(content["facts"])),
         _section("Losses", _losses(content["facts"])),
         _section("External benchmarks", _benchmarks(content["facts"]["benchmarks"])),
         _section("Training", _training(content["facts"])),

@@ -34,8 +34,8 @@ FILES = (
     "benchmarks/blimp/rows.jsonl", "benchmarks/blimp/report.json", "gate.json", "summary.json", "summary.md",
 )  # fmt: skip
 SAME = {
-    "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl", "eval/fit_rows.jsonl",
-    "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl", "base/ledger.jsonl", "sft/ledger.jsonl",
+    "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
+    "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl", "base/ledger.jsonl", "sft/ledger.jsonl",
     *(f"{stage}/checkpoint/{name}" for stage in ("base", "sft") for name in ("model.json", "train_state.json")),
 }  # fmt: skip
 """Files that two runs of the scripted model have in common."""

@@ -1,4 +1,4 @@
-"""picochat eval: measure a finished run again, or on a published benchmark."""
+"""picochat eval: measure a finished run again, what it knows by heart, or how it does on a published benchmark."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
 from picochat.core.errors import refuse
+from picochat.data.split import SIDES
 from picochat.distributed.ranks import Ranks
 from picochat.judgement.benchmark_status import BenchmarkStatus, list_statuses
 from picochat.judgement.evidence import RunEvidence
@@ -27,7 +28,7 @@ MEASURING = frozenset({"evaluate"})
 
 @click.group("eval")
 def evaluate() -> None:
-    """Measure a run: its skills, or a published benchmark."""
+    """Measure a run: its skills, what it knows by heart, or a published benchmark."""
 
 
 @evaluate.command("skills")
@@ -60,6 +61,31 @@ def fit(run: str | None, as_json: bool) -> None:
         print_json({name: found["summary"]["categories"] for name, found in report["sets"].items()})
     else:
         show_sets(report)
+
+
+@evaluate.command("memorisation")
+@options.run_argument
+@options.ddp_option
+@options.quiet_option
+@options.json_option
+def memorisation(run: str | None, ddp: bool, quiet: bool, as_json: bool) -> None:
+    """Measure what the checkpoints of RUN know by heart, then write the summary anew."""
+    store, config = open_finished(run)
+    if config.base.text.corpus is not None:
+        refuse(
+            "usage.unavailable",
+            f"{store.root} was trained on {config.base.text.corpus}, and its own corpus says nothing of that text",
+            fix="measure a run that was trained on its own corpus",
+        )
+    with measuring_ranks(store, config, ddp) as ranks:
+        work_on(store, config, ("memorisation", "summary"), quiet=quiet, ranks=ranks)
+    if not ranks.is_main:
+        return
+    report = store.read(layout.MEMORISATION)
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        show_memorisation(report)
 
 
 @evaluate.command("benchmark")
@@ -162,6 +188,20 @@ def _rate(found: dict | None) -> str:
         return "not run"
     low, high = found["interval"]
     return f"{found['rate']:.3f} [{low:.3f}, {high:.3f}] n={found['n']}"
+
+
+def show_memorisation(report: dict) -> None:
+    """One row a model: passages that it continues exactly, exposure by copies, the longest copy, the gap of losses."""
+    counts = sorted({count for found in report["models"].values() for count in found["canaries"]["by_copies"]}, key=int)
+    head = ["model", "train", "held out", *(f"bits at {count}" for count in counts), "copied words", "loss gap"]
+    rows = []
+    for name, found in report["models"].items():
+        sides = (_rate(found["extractable"][side] if found["extractable"][side]["n"] else None) for side in SIDES)
+        bits = (f"{found['canaries']['by_copies'][count]['mean']:.2f}" for count in counts)
+        gap = found["loss"]["gap"]
+        longest = found["copied"]["longest_words"]
+        rows.append([name, *sides, *bits, str(longest), "not run" if gap is None else f"{gap:+.4f}"])
+    print_table("", head, rows)
 
 
 def show_benchmark(store: RunStore, report: dict) -> None:

@@ -75,7 +75,7 @@ class Needles:
 
 def corpus_jobs(reader: CorpusReader, job_bytes: int = JOB_BYTES) -> Iterator[CorpusJob]:
     """The train side in pieces of about `job_bytes`; none of them spans two sources."""
-    train = reader.indices("train")
+    train = reader.indices("train", planted=False)
     sources, lengths = reader.documents["source"][train], reader.documents["length"][train].astype(np.int64)
     edges = [0, *(np.flatnonzero(sources[1:] != sources[:-1]) + 1).tolist(), len(train)]
     for low, high in zip(edges[:-1], edges[1:], strict=True):
@@ -116,7 +116,7 @@ class Scanner:
 
     def __init__(self, needles: Needles, reader: CorpusReader | None) -> None:
         self._needles, self._reader = needles, reader
-        self._train = reader.indices("train") if reader else np.empty(0, np.int64)
+        self._train = reader.indices("train", planted=False) if reader else np.empty(0, np.int64)
         self._seen: dict[str, list[NDArray[np.bool_]]] = {}
 
     def scan(self, job: Job) -> Scanned:

@@ -27,6 +27,8 @@ class Piece(NamedTuple):
     document: int
     offset: int
     tokens: NDArray[Any]
+    whole: bool = False
+    """Whether nothing may be cut off: a planted document without its digits would measure nothing."""
 
 
 class PackedRow(NamedTuple):
@@ -45,8 +47,9 @@ def pack_best_fit_crop(
 ) -> Iterator[PackedRow]:
     """Rows of exactly `capacity` tokens; only the last ones may be shorter.
 
-    Of a buffer of documents the longest that still fits goes into the row; when none does, the shortest is cut. A
-    document is placed once. Documents are taken in order, so equal documents give equal rows.
+    Of a buffer of documents the longest that still fits goes into the row; when none does, the shortest is cut that may
+    be cut; when only `whole` ones wait, the row stays shorter. A document longer than a row is always cut. A document
+    is placed once. Documents are taken in order, so equal documents give equal rows.
     """
     source = iter(documents)
     waiting: list[tuple[int, int, Piece]] = []  # (length, number of arrival, document), sorted
@@ -60,7 +63,11 @@ def pack_best_fit_crop(
         pieces, free, cropped = [], capacity, 0
         while free and waiting:
             place = bisect_left(waiting, (free + 1, -1)) - 1
-            length, _, document = waiting.pop(max(place, 0))
+            if place < 0:
+                place = _first_to_cut(waiting, capacity)
+            if place < 0:
+                break
+            length, _, document = waiting.pop(place)
             pieces.append(document._replace(tokens=document.tokens[:free]))
             cropped += max(0, length - free)
             free -= min(length, free)
@@ -68,6 +75,12 @@ def pack_best_fit_crop(
                 insort(waiting, (len(fresh.tokens), arrivals, fresh))
                 arrivals += 1
         yield PackedRow(pieces, cropped)
+
+
+def _first_to_cut(waiting: list[tuple[int, int, Piece]], capacity: int) -> int:
+    """The place of the shortest document that may be cut, -1 when there is none."""
+    places = (at for at, (length, _, piece) in enumerate(waiting) if not piece.whole or length > capacity)
+    return next(places, -1)
 
 
 def pack_no_crop(

@@ -123,7 +123,7 @@ class ShardWriter:
         stream = DocumentStream(self._reader, self._job.side, self._plan.weights)
         for number in stream.iter_documents(self._job.part):
             ids = self._tok.encode_array(self._reader.text(number))
-            yield Piece(number, 0, self._bounded(ids).astype(self._dtype))
+            yield Piece(number, 0, self._bounded(ids).astype(self._dtype), number >= self._reader.n_found)
 
     def _bounded(self, ids: NDArray[np.uint32]) -> NDArray[np.integer]:
         if not self._plan.boundary_tokens:

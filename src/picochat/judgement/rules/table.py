@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from picochat.judgement.rules import budget, data, evals, external, external_setup, honesty, integrity, skills, training
+from picochat.judgement.rules import (
+    budget,
+    data,
+    evals,
+    external,
+    external_setup,
+    honesty,
+    integrity,
+    memorisation,
+    skills,
+    training,
+)
 from picochat.judgement.rules.case import Rule
 
 RULES: dict[str, Rule] = {
@@ -28,6 +39,8 @@ RULES: dict[str, Rule] = {
     "honesty.preferences": honesty.judge_preferences,
     "honesty.heldout": honesty.judge_heldout,
     "honesty.benchmarks": honesty.judge_benchmarks,
+    "honesty.extractable": memorisation.judge_extractable,
+    "honesty.exposure": memorisation.judge_exposure,
     "honesty.checkable": honesty.judge_checkable,
     "training.completed": training.judge_completed,
     "training.guard_skips": training.judge_skips,

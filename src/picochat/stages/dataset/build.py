@@ -27,6 +27,7 @@ from picochat.stages.dataset.contaminated import Contaminated
 from picochat.stages.dataset.join import CleanedPieces, Joined, content_digest
 from picochat.stages.dataset.piece_files import Dropped, FrozenPlan, PieceRecord
 from picochat.stages.dataset.piece_work import PiecePlan, build_piece_worker
+from picochat.stages.dataset.planted import plant
 
 STAGE = "dataset"
 SAMPLES_A_REASON = 20
@@ -75,6 +76,8 @@ class CorpusTally:
     chars: int = 0
     duplicates: dict[str, Any] | None = None
     """What the search for near duplicates did."""
+    planted: list[dict[str, Any]] = field(default_factory=list)
+    """The canaries, which no other count contains."""
 
     @property
     def dropped(self) -> Counter[str]:
@@ -211,6 +214,7 @@ def write_corpus(
     config: DatasetConfig,
     done: Sequence[Finished],
     build: CorpusBuild,
+    split: Split,
     paths: tuple[Path, Path, Path],
 ) -> CorpusTally:
     """Writes the text, the records and the dropped list, each whole, and none when a source lost too much."""
@@ -225,6 +229,7 @@ def write_corpus(
                 refuse(
                     "data.unbalanced", f"source {source.id!r} had {counts.read:,} documents, and {counts.describe()}"
                 )
+        tally.planted = plant(corpus, loaded.pack, split)
     return tally
 
 

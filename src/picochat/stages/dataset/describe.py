@@ -11,6 +11,7 @@ from picochat.data.pack import BUILTIN, LoadedPack, Source, Split
 from picochat.stages.dataset.build import EXACT_DUPLICATE, NEAR_DUPLICATE, CorpusTally, SourceTally
 from picochat.stages.dataset.chat import ChatSets
 from picochat.stages.dataset.imported import describe_import
+from picochat.stages.dataset.planted import describe_planted, warn_of_planted
 
 NEAR_LEFT_WARNS = 0.01
 UNKNOWN = "unknown"
@@ -45,6 +46,7 @@ def describe_dataset(
             benchmark.as_dict() | {"path": str(loaded.resolve(benchmark.path))} for benchmark in pack.benchmarks
         ],
         "chat": chat.summary(),
+        "canaries": describe_planted(pack.canaries, tally.planted),
         "warnings": warnings,
     }
 
@@ -121,6 +123,7 @@ def warnings_of(loaded: LoadedPack, tally: CorpusTally, chat: ChatSets, facts: H
             f"{facts.near_leak:,} held-out documents have a near copy on the train side: data.split_leak will block a "
             "release (data.duplicates.near and data.duplicates.threshold decide what is removed)"
         )
+    found += warn_of_planted(describe_planted(loaded.pack.canaries, tally.planted), tally.bytes[0])
     if chat.mixed:
         found.append(f"chat: {chat.mixed:,} rows have a held-out part and are in no set")
     if chat.disjoint_violations:

@@ -14,6 +14,7 @@ from picochat.artifacts.code_record import code_record
 from picochat.artifacts.store import RunStore, StageRecord
 from picochat.core.fs import make_dir, move_files, write_atomic
 from picochat.core.hashing import digest_of
+from picochat.core.jsonio import jsonl_bytes
 from picochat.data.builtin import BUILTIN_PATHS
 from picochat.data.config import DatasetConfig
 from picochat.data.contamination.config import ContaminationConfig
@@ -42,6 +43,7 @@ _OUTPUTS = {
     "corpus": layout.CORPUS,
     "corpus_documents": layout.CORPUS_DOCUMENTS,
     "corpus_dropped": layout.CORPUS_DROPPED,
+    "canaries": layout.CANARIES,
     "chat_train": layout.CHAT_TRAIN,
     "chat_heldout": layout.CHAT_HELDOUT,
     "chat_eval": layout.CHAT_EVAL,
@@ -76,16 +78,19 @@ def run(ctx: StageContext, config: DatasetConfig, comparison: ContaminationConfi
         build = CorpusBuild(pieces, joined, contaminated, loaded.pack.sources)
         finished = plan.folder / "finished"
         make_dir(finished)
-        tally = write_corpus(ctx, loaded, config, done, build, _corpus_files(finished))
+        tally = write_corpus(ctx, loaded, config, done, build, split, _corpus_files(finished))
         require_sides(tally.documents, split, joined.smallest_key)
         tally.duplicates = searched
+        if loaded.pack.canaries is not None:
+            write_atomic(finished / layout.CANARIES, jsonl_bytes(tally.planted))
         facts = _examine(ctx, config, split, finished)
         warnings = warnings_of(loaded, tally, chat, facts)
         _write_chat(finished, chat)
         body = describe_dataset(loaded, split, tally, asdict(facts), chat, warnings)
         with _published(ctx.store, finished):
             for kind, name in _OUTPUTS.items():
-                record.add_output(kind, name)
+                if kind != "canaries" or loaded.pack.canaries is not None:
+                    record.add_output(kind, name)
             manifest = record.manifest(ctx.clock.monotonic())
             ctx.store.write_report(layout.CORPUS_MANIFEST, "corpus_manifest", body, manifest)
     shutil.rmtree(plan.folder, ignore_errors=True)

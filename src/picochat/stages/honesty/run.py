@@ -55,7 +55,8 @@ def run(ctx: StageContext, config: HonestyConfig) -> None:
     findings = Findings(collected.sets, needles, _compare_rows(collected))
     train_texts = map(text_of_row, collected.train)
     jobs = chain(corpus_jobs(reader), row_jobs(SFT, train_texts))
-    size = int(reader.documents["length"][reader.indices("train")].sum()) + store.path(layout.CHAT_TRAIN).stat().st_size
+    train = reader.indices("train", planted=False)
+    size = int(reader.documents["length"][train].sum()) + store.path(layout.CHAT_TRAIN).stat().st_size
     pieces = map_in_order(
         scanner_builder(needles, paths),
         jobs,

@@ -151,12 +151,17 @@ def build_body(
 def _exposures(
     reader: CorpusReader, plan: ShardPlan, shares: Sequence[Share], records: Sequence[ShardRecord]
 ) -> list[Exposure]:
-    """Tokens a source: of different documents, and with all copies. The first pass holds each document once."""
+    """Tokens a source: of different documents, and with all copies.
+
+    The first pass holds each document once, and of a planted one all copies, which are alike.
+    """
     counts = DocumentStream(reader, "train", plan.weights).count_copies()
     found = []
     for number, share in enumerate(shares):
         epoch = sum(r.by_source.get(share.source, 0) for r in records if r.side == "train")
         first = sum(r.by_source.get(share.source, 0) for r in records if r.side == "train" and r.copy_number == 0)
+        if share.planted and counts[number, 1]:
+            first = round(epoch * int(counts[number, 0]) / int(counts[number, 1]))
         found.append(
             Exposure(
                 source=share.source,

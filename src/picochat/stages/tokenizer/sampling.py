@@ -59,9 +59,9 @@ def draw_sample(reader: CorpusReader, side: Side, limit_bytes: int) -> Sample:
 
 
 def _blocks(reader: CorpusReader, side: Side) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
-    """(numbers, records) of the documents of a side, a stretch at a time."""
-    for first in range(0, len(reader), BLOCK_DOCUMENTS):
-        block = reader.documents[first : first + BLOCK_DOCUMENTS]
+    """(numbers, records) of the found documents of a side, a stretch at a time: no planted ones."""
+    for first in range(0, reader.n_found, BLOCK_DOCUMENTS):
+        block = reader.documents[first : min(first + BLOCK_DOCUMENTS, reader.n_found)]
         chosen = np.flatnonzero(block["split"] == SIDES[side])
         yield first + chosen, block[chosen]
 
