@@ -22,7 +22,8 @@ from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
 
 JUDGED_STAGE = layout.SFT
 """The stage whose checkpoint ships: what a gate approves is its digest."""
-_NUMBERED = re.compile(r"\.\d{3}(?=\.[^.]+$)")
+NUMBERED = re.compile(r"\.\d{3}(?=\.[^.]+$)")
+"""The number in the name of an older record."""
 
 
 class FileDigest(NamedTuple):
@@ -133,4 +134,4 @@ class RunEvidence:
         """Older records of a file: `report.json` -> `report.001.json`, ..."""
         path = self.store.path(relative)
         found = path.parent.glob(f"{path.stem}.*{path.suffix}") if path.parent.is_dir() else []
-        return sorted(str(p.relative_to(self.store.root)) for p in found if _NUMBERED.sub("", p.name) == path.name)
+        return sorted(str(p.relative_to(self.store.root)) for p in found if NUMBERED.sub("", p.name) == path.name)

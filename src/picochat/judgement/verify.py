@@ -20,10 +20,11 @@ from picochat.judgement.documents import Document, first_difference, load_docume
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
+from picochat.judgement.handover import build_handover
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.summary import build_content, iter_files, listed_digests
-from picochat.views.summary import render_summary
+from picochat.views.pages import render_pages
 
 SHOWN_CHARS = 60
 
@@ -76,7 +77,7 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
 
 def _check_summary(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
     if not summary.present:
-        judged = gate.present or evidence.store.has(layout.SUMMARY_MD)
+        judged = gate.present or any(map(evidence.store.has, layout.PAGES))
         yield finding(
             "verify.summary",
             layout.SUMMARY,
@@ -115,7 +116,7 @@ def _check_listed(evidence: RunEvidence, summary: Document) -> Iterator[CheckRes
 
 
 def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
-    """The shown numbers follow from the evidence and the gate, and the Markdown from the shown numbers."""
+    """The shown numbers follow from the evidence and the gate, and the pages from the shown numbers."""
     if gate.usable:
         try:
             content = build_content(evidence, gate.body)
@@ -123,13 +124,22 @@ def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> 
             content = {}
         for key in _differing({key: summary.body.get(key) for key in content}, content):
             yield _stale("verify.summary", layout.SUMMARY, key, summary.body.get(key), content[key])
+    yield from _check_pages(evidence, summary)
+
+
+def _check_pages(evidence: RunEvidence, summary: Document) -> Iterator[CheckResult]:
+    """Each page is what the artifacts render to."""
     try:
-        text = render_summary(summary.body)
-        same = evidence.store.path(layout.SUMMARY_MD).read_bytes() == text.encode()
-    except (OSError, KeyError, TypeError, ValueError):
-        same = False
-    if not same:
-        yield finding("verify.summary", layout.SUMMARY_MD, "is not what the summary renders to", layout.SUMMARY)
+        pages = render_pages(summary.body, build_handover(evidence))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        pages = dict.fromkeys(layout.PAGES, "")
+    for path, text in pages.items():
+        try:
+            same = text != "" and evidence.store.path(path).read_bytes() == text.encode()
+        except OSError:
+            same = False
+        if not same:
+            yield finding("verify.summary", path, "is not what the artifacts render to", layout.SUMMARY)
 
 
 def _list_external(evidence: RunEvidence) -> Iterator[CheckResult]:
