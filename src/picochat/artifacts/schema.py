@@ -21,6 +21,7 @@ VERSIONS = {
     "honesty": 1,
     "gate": 1,
     "summary": 1,
+    "bundle": 1,
     "checkpoint": 1,
     "ddp_control": 1,
 }

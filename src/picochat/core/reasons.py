@@ -45,6 +45,22 @@ REASONS: dict[str, Reason] = {
     "benchmark.row": Reason(
         4, "one misread row shifts every score that is compared with it", "restore the file as published"
     ),
+    # --- bundle: a run to hand over
+    "bundle.key": Reason(
+        2, "a key that cannot sign or check proves nothing", "give a key of an elliptic curve (P-256) in PEM form"
+    ),
+    "bundle.name": Reason(
+        4, "a bundle holds plain names only, so that nothing in it leads out of its folder", "rename the file"
+    ),
+    "bundle.not_judged": Reason(3, "whoever gets a bundle wants to know what the gate says of it", "picochat gate RUN"),
+    "bundle.stale": Reason(
+        3, "a verdict on other evidence than the bundle holds would be red at once", "picochat gate RUN"
+    ),
+    "bundle.tar": Reason(
+        4,
+        "an archive of any other form than the one that is written is not unpacked: it could lead out of its folder",
+        "ask for the bundle again, as `picochat bundle` wrote it",
+    ),
     # --- chat
     "chat.empty": Reason(
         4, "a file without rows is a mistake, not an empty set that is ready", "write at least one row to the file"

@@ -94,7 +94,7 @@ def _data(corpus: Document) -> dict[str, Any]:
         "description": _text(corpus.value("pack", "description")),
         "languages": [text for text in map(_text, _list(corpus.value("pack", "languages"))) if text],
         "sources": [_source(entry) for entry in _list(corpus.value("sources"))[:REASONS]],
-        "dropped": _reasons(corpus.value("dropped", "by_reason"))[:REASONS],
+        "dropped": _reasons(corpus.value("dropped", "by_reason")),
         "counts": {key: _number(value) for key, value in _plain(counts).items()},
         "val_fraction": corpus.number("split", "val_fraction"),
         "salt": _text(corpus.value("split", "salt")),
@@ -103,10 +103,12 @@ def _data(corpus: Document) -> dict[str, Any]:
     }
 
 
-def _reasons(by_reason: Any) -> list[list[Any]]:
-    """[reason, documents], the commonest first."""
+def _reasons(by_reason: Any) -> list[list[Any]] | None:
+    """[reason, documents], the commonest first; None when nothing is known of drops."""
+    if not isinstance(by_reason, dict):
+        return None
     counted = [(str(reason), _number(count)) for reason, count in _plain(by_reason).items()]
-    return [[reason, count] for reason, count in sorted(counted, key=lambda pair: (-(pair[1] or 0), pair[0]))]
+    return [[reason, count] for reason, count in sorted(counted, key=lambda pair: (-(pair[1] or 0), pair[0]))][:REASONS]
 
 
 def _source(entry: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json
+from picochat.judgement.carried import carried_results, not_judged_again
 from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
 from picochat.judgement.documents import Document, first_difference, load_document, same_numbers
 from picochat.judgement.evidence import RunEvidence
@@ -34,7 +35,12 @@ def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResul
 
     Inputs from outside the run that are not here are `not_run` with "external"; unlisted files warn.
     """
-    evidence = RunEvidence(store)
+    return verify_evidence(RunEvidence(store), profiles=profiles)
+
+
+def verify_evidence(evidence: RunEvidence, *, profiles: Path = PROFILES) -> list[CheckResult]:
+    """`verify_run` of evidence that may lack files on purpose: what needs them is `not_run`, everything else holds."""
+    store = evidence.store
     gate = load_document(store, layout.GATE, "gate")
     summary = load_document(store, layout.SUMMARY, "summary")
     found = [*check_chain(evidence), *check_history(evidence)]
@@ -49,9 +55,13 @@ def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResul
 
 
 def _whole(evidence: RunEvidence, summary: Document) -> CheckResult:
-    n = max(count_links(evidence), len(listed_digests(summary.body)))
+    n = max(count_links(evidence), len(listed_digests(summary.body))) - len(evidence.left_out)
     result = finding(
-        "verify.chain", layout.RUN, "0 broken links", inputs=(evidence.run_digest,), verdict="pass" if n else "not_run"
+        "verify.chain",
+        layout.RUN,
+        "0 broken links",
+        inputs=(evidence.run_digest,),
+        verdict="pass" if n > 0 else "not_run",
     )
     return result.model_copy(update={"n": n, "required": True})
 
@@ -65,8 +75,10 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
         yield finding("verify.gate", layout.GATE, gate.problem)
         return
     yield from check_manifest(evidence, layout.GATE, gate.manifest)
+    carried = carried_results(evidence, gate)
+    yield from (not_judged_again(result, evidence) for result in carried.values())
     try:
-        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles))
+        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles), carried)
     except PicochatError as err:
         yield finding("verify.gate", layout.GATE, err.detail, pointer="/profile")
         return

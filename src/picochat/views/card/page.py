@@ -91,7 +91,7 @@ def _data(more: Content) -> str:
         numbers = [format_value(source[key]) for key in ("read", "kept", "dropped")]
         name = source["hub_dataset"] or source["id"] or UNKNOWN
         rows.append([name, source["licence"] or UNKNOWN, source["revision"] or UNKNOWN, *numbers])
-    dropped = [[str(reason).replace("_", " "), format_value(count)] for reason, count in found["dropped"]]
+    dropped = [[reason.replace("_", " "), format_value(count)] for reason, count in found["dropped"] or ()]
     personal = [sum(source[key] or 0 for source in found["sources"]) for key in ("emails", "secrets")]
     known = bool(found["sources"])
     parts = [
@@ -99,7 +99,8 @@ def _data(more: Content) -> str:
         f"Languages: {md.text(', '.join(found['languages']) or UNKNOWN)}.",
         md.table(Table("", ["source", "licence", "revision", "read", "kept", "dropped"], rows))
         or "The sources are unknown.",
-        md.table(Table("", ["dropped because", "documents"], dropped)),
+        md.table(Table("", ["dropped because", "documents"], dropped))
+        or ("Which documents were dropped is unknown." if found["dropped"] is None else "No document was dropped."),
         f"Held out: {format_value(found['counts'].get('val_documents'))} of "
         f"{format_value(found['counts'].get('documents'))} documents, chosen by the text alone.",
         f"Kept documents with an e-mail address: {personal[0]:,}; with a string like a key: {personal[1]:,}."

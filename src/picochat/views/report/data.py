@@ -29,18 +29,21 @@ def data(more: Content) -> Markup | None:
             ("source", "licence", "revision", "read", "kept", "dropped", "weight", "sha256 of its content"),
             [_source(source) for source in found["sources"]],
         ),
-        tables.table(
-            "Documents that were dropped, by reason",
-            ("reason", "documents"),
-            [[reason.replace("_", " "), format_value(count)] for reason, count in found["dropped"]],
-        )
-        or element("p", "No document was dropped."),
+        _drops(found["dropped"]),
         element("h3", "Split"),
         tables.facts(_split(more)),
         element("h3", "Warnings") if found["warnings"] else None,
         tables.bullets(found["warnings"]),
     ]
     return join(parts)
+
+
+def _drops(dropped: list[list[Any]] | None) -> Markup | None:
+    if dropped is None:
+        return element("p", "Which documents were dropped is unknown.")
+    rows = [[reason.replace("_", " "), format_value(count)] for reason, count in dropped]
+    shown = tables.table("Documents that were dropped, by reason", ("reason", "documents"), rows)
+    return shown or element("p", "No document was dropped.")
 
 
 def _source(source: Content) -> list[Child]:
@@ -77,7 +80,7 @@ def lineage(more: Content) -> Markup | None:
     for entry in files[:FILES]:
         writer = entry["written_by"] or ("outside of the run" if entry["external"] else UNKNOWN)
         readers = ", ".join(entry["read_by"])
-        rows.append([element("code", entry["path"]), tables.digest(entry["sha256"]), writer, readers])
+        rows.append([element("code", entry["path"], class_="path"), tables.digest(entry["sha256"]), writer, readers])
     shown = tables.table("Files by digest", ("file", "sha256", "written by", "read by"), rows)
     if shown is None:
         return None

@@ -12,7 +12,7 @@ from picochat.views.checks import check_rows
 from picochat.views.markup import Child, Markup, element, join
 from picochat.views.report import data, results, training
 from picochat.views.report.style import STYLE
-from picochat.views.report.tables import badge, bullets, check_table, digest
+from picochat.views.report.tables import badge, bullets, check_ids, check_table, digest
 from picochat.views.result_tables import cures
 from picochat.views.summary import RESEARCH, VERDICT_WORDS
 
@@ -80,14 +80,13 @@ def _gate(content: Content) -> Markup:
     rows = check_rows(checks)
     wrong = [row for row in rows if row.verdict in ("block", "warn", "waived")]
     mending = [[fix, " ", element("span", f"({', '.join(ids)})", class_="note")] for fix, ids in cures(checks).items()]
-    not_run = [element("code", check) for check in content["not_run"]]
     return element(
         "section",
         element("h2", "Gate"),
         element("h3", "Not run"),
-        bullets(not_run) or element("p", "Every check of the profile was run."),
+        check_ids(content["not_run"]) or element("p", "Every check of the profile was run."),
         element("h3", "Not judged by this version of the profile"),
-        bullets(element("code", check) for check in content["not_judged"]) or element("p", "Nothing was left out."),
+        check_ids(content["not_judged"]) or element("p", "Nothing was left out."),
         element("h3", "Blocked and warned"),
         check_table("Checks that keep this from being a release", wrong) or element("p", "No check blocks or warns."),
         _titled("What to do next", bullets(mending)),

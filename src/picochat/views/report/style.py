@@ -18,15 +18,17 @@ _SCREEN = """
 * { box-sizing: border-box; }
 html { background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto,
   "Helvetica Neue", Arial, sans-serif; -webkit-text-size-adjust: 100%; }
-body { margin: 0 auto; padding: 1.5rem 1.25rem 3rem; max-width: 72rem; overflow-wrap: anywhere; }
+body { margin: 0 auto; padding: 1.5rem 1.25rem 3rem; max-width: 72rem; overflow-wrap: break-word; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .75rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; padding-bottom: .25rem; border-bottom: 1px solid var(--rule); }
 h3 { font-size: 1.02rem; margin: 1.5rem 0 .25rem; }
 p, ul { margin: .5rem 0; max-width: 46rem; }
 ul { padding-left: 1.25rem; }
+.ids { columns: 14rem; max-width: none; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   font-size: .86em; }
 .digest { font-size: .78em; word-break: break-all; }
+.path { overflow-wrap: anywhere; }
 .note, caption { color: var(--dim); }
 .verdict { background: var(--panel); border: 1px solid var(--rule); border-left: .4rem solid var(--other);
   border-radius: .4rem; padding: 1rem 1.1rem; }
@@ -52,7 +54,7 @@ thead th { font-weight: 600; color: var(--dim); white-space: nowrap; }
 tbody th { font-weight: 500; }
 .fix { display: block; color: var(--dim); }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1rem 1.5rem; }
-figure { margin: 0; break-inside: avoid; max-width: 34rem; }
+figure { margin: 0; break-inside: avoid; max-width: 30rem; }
 figcaption { color: var(--dim); font-size: .86rem; }
 .chart { display: block; width: 100%; height: auto; font: 11px system-ui, Arial, sans-serif; }
 .chart text { fill: var(--ink); }

@@ -76,9 +76,13 @@ def facts(pairs: Iterable[tuple[str, Child]]) -> Markup:
     )
 
 
-def bullets(items: Iterable[Child]) -> Markup | None:
+def bullets(items: Iterable[Child], kind: str | None = None) -> Markup | None:
     found = [element("li", item) for item in items]
-    return element("ul", found) if found else None
+    return element("ul", found, class_=kind) if found else None
+
+
+def check_ids(ids: Iterable[str]) -> Markup | None:
+    return bullets((element("code", check) for check in ids), "ids")
 
 
 def digest(sha256: str | None) -> Child:
