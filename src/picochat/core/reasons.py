@@ -7,14 +7,8 @@ request, resumable.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Reason(NamedTuple):
-    exit_code: int
-    why: str
-    fix: str
-
+from picochat.core.reason import Reason
+from picochat.core.reasons_handover import HANDOVER_REASONS
 
 REASONS: dict[str, Reason] = {
     # --- artifact: a file of a run
@@ -44,22 +38,6 @@ REASONS: dict[str, Reason] = {
     ),
     "benchmark.row": Reason(
         4, "one misread row shifts every score that is compared with it", "restore the file as published"
-    ),
-    # --- bundle: a run to hand over
-    "bundle.key": Reason(
-        2, "a key that cannot sign or check proves nothing", "give a key of an elliptic curve (P-256) in PEM form"
-    ),
-    "bundle.name": Reason(
-        4, "a bundle holds plain names only, so that nothing in it leads out of its folder", "rename the file"
-    ),
-    "bundle.not_judged": Reason(3, "whoever gets a bundle wants to know what the gate says of it", "picochat gate RUN"),
-    "bundle.stale": Reason(
-        3, "a verdict on other evidence than the bundle holds would be red at once", "picochat gate RUN"
-    ),
-    "bundle.tar": Reason(
-        4,
-        "an archive of any other form than the one that is written is not unpacked: it could lead out of its folder",
-        "ask for the bundle again, as `picochat bundle` wrote it",
     ),
     # --- chat
     "chat.empty": Reason(
@@ -514,4 +492,5 @@ REASONS: dict[str, Reason] = {
         "a worker that is killed, often for its memory, takes its piece of work with it",
         "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
     ),
+    **HANDOVER_REASONS,
 }

@@ -56,13 +56,8 @@ def verify_evidence(evidence: RunEvidence, *, profiles: Path = PROFILES) -> list
 
 def _whole(evidence: RunEvidence, summary: Document) -> CheckResult:
     n = max(count_links(evidence), len(listed_digests(summary.body))) - len(evidence.left_out)
-    result = finding(
-        "verify.chain",
-        layout.RUN,
-        "0 broken links",
-        inputs=(evidence.run_digest,),
-        verdict="pass" if n > 0 else "not_run",
-    )
+    verdict = "pass" if n > 0 else "not_run"
+    result = finding("verify.chain", layout.RUN, "0 broken links", inputs=(evidence.run_digest,), verdict=verdict)
     return result.model_copy(update={"n": n, "required": True})
 
 
