@@ -11,7 +11,9 @@ from picochat.views.dataset import Table
 from picochat.views.markup import seen
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
-_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_CODE = re.compile(r"[A-Za-z0-9_./:= -]+")
+_PLAIN_KEY = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*")
+"""Keys that YAML reads as nothing but themselves."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -24,8 +26,8 @@ def text(value: str) -> str:
 
 
 def code(value: str) -> str:
-    """An inline code span; what would end it is taken out."""
-    return "`" + " ".join(seen(value).replace("`", "'").split()) + "`"
+    """An inline code span for a name, a digest or a command; anything else is text."""
+    return f"`{value}`" if _CODE.fullmatch(value) else text(value)
 
 
 def table(found: Table) -> str:

@@ -154,6 +154,8 @@ def _gate(content: Content) -> str:
     not_run = ", ".join(md.code(check) for check in content["not_run"])
     not_judged = ", ".join(md.code(check) for check in content["not_judged"])
     columns = ["check", "verdict", "measured", "asked for", "why", "fix"]
+    if not rows:
+        return "No check was judged."
     parts = [
         f"Not run: {not_run or 'nothing'}.",
         f"Not judged by this version of the profile: {not_judged or 'nothing'}.",

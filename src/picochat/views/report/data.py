@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from picochat.artifacts import layout
-from picochat.core.units import format_count
 from picochat.views.checks import UNKNOWN, format_value
 from picochat.views.markup import Child, Markup, element, join
 from picochat.views.report import tables
@@ -58,10 +57,7 @@ def _split(more: Content) -> list[tuple[str, Child]]:
     found, chat = more["data"], more["chat"]
     counts = [(key.replace("_", " "), format_value(value)) for key, value in sorted(found["counts"].items())]
     rows = [(f"chat: {key.replace('_', ' ')}", format_value(value)) for key, value in chat.items()]
-    tokens = [
-        (key.replace("_", " "), UNKNOWN if value is None else format_count(value))
-        for key, value in more["tokenizer"].items()
-    ]
+    tokens = [(key.replace("_", " "), format_value(value)) for key, value in more["tokenizer"].items()]
     return [
         ("held-out share", format_value(found["val_fraction"])),
         ("salt", found["salt"] or UNKNOWN),

@@ -17,6 +17,7 @@ from picochat.views.result_tables import cures
 from picochat.views.summary import RESEARCH, VERDICT_WORDS
 
 Content = Mapping[str, Any]
+NOTHING = "No check was judged."
 
 
 def render_report(content: Content, more: Content) -> str:
@@ -84,11 +85,12 @@ def _gate(content: Content) -> Markup:
         "section",
         element("h2", "Gate"),
         element("h3", "Not run"),
-        check_ids(content["not_run"]) or element("p", "Every check of the profile was run."),
+        check_ids(content["not_run"]) or element("p", "Every check of the profile was run." if checks else NOTHING),
         element("h3", "Not judged by this version of the profile"),
         check_ids(content["not_judged"]) or element("p", "Nothing was left out."),
         element("h3", "Blocked and warned"),
-        check_table("Checks that keep this from being a release", wrong) or element("p", "No check blocks or warns."),
+        check_table("Checks that keep this from being a release", wrong)
+        or element("p", "No check blocks or warns." if checks else NOTHING),
         _titled("What to do next", bullets(mending)),
         element("h3", "Passed"),
         check_table("Checks that hold", [row for row in rows if row.verdict == "pass"])

@@ -53,7 +53,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0;
 thead th { font-weight: 600; color: var(--dim); white-space: nowrap; }
 tbody th { font-weight: 500; }
 .fix { display: block; color: var(--dim); }
-.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1rem 1.5rem; }
+.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem 1.5rem; }
 figure { margin: 0; break-inside: avoid; max-width: 30rem; }
 figcaption { color: var(--dim); font-size: .86rem; }
 .chart { display: block; width: 100%; height: auto; font: 11px system-ui, Arial, sans-serif; }
@@ -76,6 +76,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--rule); color: var(--dim);
 _NARROW = """
 body { padding: 1rem .85rem 2rem; }
 h1 { font-size: 1.4rem; }
+.facts { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .5rem .75rem; }
 table, caption, tbody, tr, th, td { display: block; }
 thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
 tr { border-bottom: 1px solid var(--rule); padding: .5rem 0; }
@@ -88,7 +89,8 @@ _PRINT = """
 @page { margin: 16mm 14mm; }
 html { font-size: 10pt; }
 body { max-width: none; padding: 0; }
-h2, h3 { break-after: avoid; }
+h2, h3, caption, thead { break-after: avoid; }
+table:not(.long) { break-inside: avoid; }
 tr, .sample, .verdict, figure { break-inside: avoid; }
 thead { display: table-header-group; }
 .curves { grid-template-columns: repeat(2, 1fr); }

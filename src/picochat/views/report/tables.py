@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from picochat.views.checks import CheckRow
 from picochat.views.markup import Child, Markup, element
 
+SHORT_ROWS = 20
+"""A table of at most so many rows stays on one page of paper."""
 VERDICTS = {
     "pass": ("\u2713", "pass"),
     "warn": ("!", "warn"),
@@ -40,6 +42,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]])
         element("thead", head, role="rowgroup"),
         element("tbody", body, role="rowgroup"),
         role="table",
+        class_="long" if len(body) > SHORT_ROWS else None,
     )
 
 

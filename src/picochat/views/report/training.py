@@ -41,7 +41,7 @@ def _charts(name: str, found: Content) -> list[tuple[str, str, str, list[Series]
     return [
         ("loss", f"{name}: loss", "nats a target", loss if same else loss[:1]),
         ("bpb", f"{name}: bits per byte", "bits a byte", bpb),
-        ("lr", f"{name}: learning rate", "peak of the optimizer", [Series("learning rate", found["lr"])]),
+        ("lr", f"{name}: learning rate", "rate", [Series("learning rate", found["lr"])]),
     ]
 
 
