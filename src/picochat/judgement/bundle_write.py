@@ -21,6 +21,8 @@ from picochat.judgement.bundle_plan import BundleOptions, build_record, plan_bun
 from picochat.judgement.signature import sign_file
 
 TAR = ".tar"
+PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".tgz", ".zip"})
+"""Names of compressed archives, which no bundle is."""
 
 
 def write_bundle(store: RunStore, out: Path, options: BundleOptions, sign_key: Path | None = None) -> BundleRecord:
@@ -32,6 +34,8 @@ def write_bundle(store: RunStore, out: Path, options: BundleOptions, sign_key: P
         refuse("usage.path", f"{out} exists already", fix="choose another --out")
     if out.absolute().is_relative_to(store.root.absolute()):
         refuse("usage.path", f"{out} lies in the run that it shall hold", fix="choose an --out outside of the run")
+    if out.suffix in PACKED:
+        refuse("usage.path", f"{out} is neither an archive nor a folder", fix=f"give a name that ends in {TAR}")
     require_bundleable(store)
     files, left_out = plan_bundle(store, options)
     record = build_record(store, files, left_out)

@@ -302,7 +302,7 @@ def test_a_verdict_that_does_not_follow_any_more_is_stale(judged: Path, copy: Co
 
 def test_an_out_that_exists_or_lies_in_the_run_is_refused(judged: Path, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("mine")
-    for out in (tmp_path / "a.tar", judged / "b.tar"):
+    for out in (tmp_path / "a.tar", judged / "b.tar", tmp_path / "a.tar.gz", tmp_path / "a.zip"):
         with pytest.raises(PicochatError) as caught:
             make(judged, out)
         assert caught.value.code == "usage.path"
