@@ -2,6 +2,7 @@
 
 Page.of(html)           elements, attributes and text of a page
 content(), more()       what summary.json and judgement.handover give when nothing is known
+hostile_documents()     both, with hostile text wherever an artifact holds text
 """
 
 from __future__ import annotations
@@ -182,3 +183,37 @@ CHECK: dict[str, Any] = {
     "evidence": [],
     "inputs": [],
 }
+
+
+def hostile_documents() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hostile text wherever an artifact holds text."""
+    check = CHECK | {"id": HOSTILE, "why": HOSTILE, "fix": HOSTILE, "measured": HOSTILE}
+    rate = {"k": 1, "n": 2, "rate": 0.5, "interval": [0.1, 0.9]}
+    benchmark = {"name": HOSTILE, "problem": HOSTILE, "n": 1, "rate": 0.5, "interval": [0, 1]}
+    benchmark |= {"adjusted": 0.1, "adjusted_interval": [0, 1], "chance": 0.5, "partial": True}
+    counts = {"items": 1, "dirty": 1, "clean": 0, "uncheckable": 0, "problem": HOSTILE, "scores": {}}
+    facts = {
+        "run": {"name": HOSTILE, "profile": HOSTILE, "created_at": HOSTILE},
+        "baselines": {HOSTILE: 1.0},
+        "rates": {HOSTILE: {"eval": rate}},
+        "benchmarks": [benchmark],
+        "contamination": {"scanned": True, "problem": "", "sets": {HOSTILE: counts}},
+    }
+    shown = content(
+        facts=facts, verdict=HOSTILE, profile=HOSTILE, weights_digest=HOSTILE, checks=[check], shown=[check],
+        not_run=[HOSTILE], not_judged=[HOSTILE], failpoints=[HOSTILE],
+    )  # fmt: skip
+    code = {"version": HOSTILE, "git_commit": HOSTILE, "git_dirty": True, "package_digest": HOSTILE}
+    sample = {"step": 1, "prompt": HOSTILE, "text": HOSTILE, "cut": True}
+    one = training(
+        present=True, samples=[sample], model={HOSTILE: HOSTILE}, optim={HOSTILE: HOSTILE}, rules={HOSTILE: HOSTILE},
+        machine={HOSTILE: HOSTILE}, environment={HOSTILE: [HOSTILE]}, code=code, curves=curves(problem=HOSTILE),
+        exposure=[{"source": HOSTILE, "unique_tokens": 1, "passes": 1.0}],
+    )  # fmt: skip
+    origin = source(id=HOSTILE, licence=HOSTILE, revision=HOSTILE, sha256=HOSTILE, hub_dataset=HOSTILE)
+    data = {"pack": HOSTILE, "description": HOSTILE, "languages": [HOSTILE], "sources": [origin], "salt": HOSTILE}
+    data |= {"dropped": [[HOSTILE, 1]], "counts": {HOSTILE: 1}, "warnings": [HOSTILE]}
+    file = {"path": HOSTILE, "sha256": HOSTILE, "external": True, "written_by": HOSTILE, "read_by": [HOSTILE]}
+    run = {"digest": HOSTILE, "seed": 1, "code": code, "environment": {}, "created_at": HOSTILE, "changed_settings": []}
+    beside = more(trainings={"base": one, "sft": one}, data=data, lineage=[file], run=run)
+    return shown, beside

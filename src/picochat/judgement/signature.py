@@ -53,7 +53,12 @@ def _load(module: str) -> Any:
     try:
         return importlib.import_module(f"{PACKAGE}.{module}")
     except ModuleNotFoundError as err:
-        refuse("usage.extra", f"a signature needs the package model-signing ({err.name} is not installed)", fix=INSTALL)
+        refuse(
+            "usage.extra",
+            f"a signature needs the package model-signing ({err.name} is not installed)",
+            why="nothing else here makes or checks signatures",
+            fix=INSTALL,
+        )
 
 
 def _first_line(err: Exception) -> str:

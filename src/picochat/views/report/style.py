@@ -28,6 +28,7 @@ ul { padding-left: 1.25rem; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   font-size: .86em; }
 .digest { font-size: .78em; word-break: break-all; }
+td .digest { font-size: .76em; }
 .path { overflow-wrap: anywhere; }
 .note, caption { color: var(--dim); }
 .verdict { background: var(--panel); border: 1px solid var(--rule); border-left: .4rem solid var(--other);

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from picochat.views.checks import CheckRow
 from picochat.views.markup import Child, Markup, element
 
-SHORT_ROWS = 20
+SHORT_ROWS = 8
 """A table of at most so many rows stays on one page of paper."""
 VERDICTS = {
     "pass": ("\u2713", "pass"),

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.pages import CHECK, HOSTILE, content, more, source
-from tests.unit.views.report.test_page import hostile_documents
+from tests.support.pages import CHECK, HOSTILE, content, hostile_documents, more, source
 
 from picochat.views.card.markdown import code, fenced, text, yaml
 from picochat.views.card.metadata import build_metadata, licence_of
