@@ -154,7 +154,6 @@ def more(**changes: Any) -> dict[str, Any]:
         "counts": {},
         "val_fraction": None,
         "salt": None,
-        "split_checks": {},
         "warnings": [],
     }
     known: dict[str, Any] = {
@@ -214,6 +213,6 @@ def hostile_documents() -> tuple[dict[str, Any], dict[str, Any]]:
     data = {"pack": HOSTILE, "description": HOSTILE, "languages": [HOSTILE], "sources": [origin], "salt": HOSTILE}
     data |= {"dropped": [[HOSTILE, 1]], "counts": {HOSTILE: 1}, "warnings": [HOSTILE]}
     file = {"path": HOSTILE, "sha256": HOSTILE, "external": True, "written_by": HOSTILE, "read_by": [HOSTILE]}
-    run = {"digest": HOSTILE, "seed": 1, "code": code, "environment": {}, "created_at": HOSTILE, "changed_settings": []}
+    run = {"digest": HOSTILE, "seed": 1, "code": code}
     beside = more(trainings={"base": one, "sft": one}, data=data, lineage=[file], run=run)
     return shown, beside

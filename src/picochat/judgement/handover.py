@@ -98,7 +98,6 @@ def _data(corpus: Document) -> dict[str, Any]:
         "counts": {key: _number(value) for key, value in _plain(counts).items()},
         "val_fraction": corpus.number("split", "val_fraction"),
         "salt": _text(corpus.value("split", "salt")),
-        "split_checks": _plain(corpus.value("checks")),
         "warnings": [text for text in map(_text, _list(corpus.value("warnings"))) if text][:REASONS],
     }
 
@@ -136,16 +135,7 @@ def _run(evidence: RunEvidence) -> dict[str, Any] | None:
     run = evidence.run
     if run is None:
         return None
-    return {
-        "digest": evidence.run_digest,
-        "seed": _number(run.config.get("seed")),
-        "code": run.code.to_json(),
-        "environment": _plain(run.environment),
-        "created_at": run.created_at,
-        "changed_settings": sorted(
-            [key, origin] for key, origin in run.origins.items() if not origin.startswith(("profile", "derived"))
-        ),
-    }
+    return {"digest": evidence.run_digest, "seed": _number(run.config.get("seed")), "code": run.code.to_json()}
 
 
 def _lineage(evidence: RunEvidence) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from picochat.artifacts.bundle_record import BundleRecord
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
 from picochat.core.units import format_bytes
-from picochat.judgement.bundle_plan import BundleOptions
-from picochat.judgement.bundle_write import write_bundle
+from picochat.judgement.bundle.plan import BundleOptions
+from picochat.judgement.bundle.write import write_bundle
 from picochat.pipeline.runner import load_run_record
 
 

@@ -11,7 +11,7 @@ from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.verdict import STYLES
 from picochat.core.errors import refuse
-from picochat.judgement.bundle_verify import is_bundle, verify_bundle
+from picochat.judgement.bundle.verify import is_bundle, verify_bundle
 from picochat.judgement.verify import verify_run
 from picochat.pipeline.runner import load_run_record
 from picochat.views.checks import check_rows

@@ -111,6 +111,10 @@ def training(facts: Content, more: Content) -> Markup:
         pairs = [(key, format_value(value)) for key, value in sorted(found["optim"].items()) if _is_plain(value)]
         if found["tokens_per_step"] is not None:
             pairs.append(("tokens a step", format_value(found["tokens_per_step"])))
+        for key in ("data_mode", "documents"):
+            pairs += [(key.replace("_", " "), found[key])] if found[key] else []
+        if pairs and more["run"] and more["run"]["seed"] is not None:
+            pairs.append(("seed", str(more["run"]["seed"])))
         if pairs:
             parts += [element("h3", f"Recipe, {name}"), tables.facts(pairs)]
     model = more["trainings"]["base"]["model"]

@@ -17,9 +17,9 @@ from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import pretty_json
-from picochat.judgement.bundle_plan import BundleOptions
-from picochat.judgement.bundle_verify import verify_bundle
-from picochat.judgement.bundle_write import write_bundle
+from picochat.judgement.bundle.plan import BundleOptions
+from picochat.judgement.bundle.verify import verify_bundle
+from picochat.judgement.bundle.write import write_bundle
 
 pytest.importorskip("model_signing.signing", reason="NOT RUN: pip install 'picochat[sign]'")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -16,12 +16,12 @@ from picochat.artifacts.tarball import extract, is_plain
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.units import format_bytes
-from picochat.judgement.bundle_plan import kind_of
+from picochat.judgement.bundle.plan import kind_of
+from picochat.judgement.bundle.signature import signature_problem
 from picochat.judgement.documents import load_document
 from picochat.judgement.evidence import FileDigest, RunEvidence
 from picochat.judgement.findings import finding, short
 from picochat.judgement.profile import PROFILES
-from picochat.judgement.signature import signature_problem
 from picochat.judgement.summary import listed_digests
 from picochat.judgement.verify import verify_evidence
 

@@ -23,10 +23,10 @@ from picochat.artifacts.tarball import write_tar
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import pretty_json
-from picochat.judgement import signature
-from picochat.judgement.bundle_plan import JUDGED_WEIGHTS, BundleOptions
-from picochat.judgement.bundle_verify import is_bundle, verify_bundle
-from picochat.judgement.bundle_write import write_bundle
+from picochat.judgement.bundle import signature
+from picochat.judgement.bundle.plan import JUDGED_WEIGHTS, BundleOptions
+from picochat.judgement.bundle.verify import is_bundle, verify_bundle
+from picochat.judgement.bundle.write import write_bundle
 
 Copy = Callable[[Path], Path]
 TEXT = {"corpus.txt", "corpus_documents.bin"}

@@ -17,8 +17,8 @@ from picochat.artifacts.tarball import Readable, as_stream, write_tar
 from picochat.core import fs
 from picochat.core.errors import refuse
 from picochat.core.swap import rename_durably
-from picochat.judgement.bundle_plan import BundleOptions, build_record, plan_bundle, require_bundleable
-from picochat.judgement.signature import sign_file
+from picochat.judgement.bundle.plan import BundleOptions, build_record, plan_bundle, require_bundleable
+from picochat.judgement.bundle.signature import sign_file
 
 TAR = ".tar"
 PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".tgz", ".zip"})
