@@ -35,7 +35,7 @@ ARTIFACTS = [
     *(f"{stage}/{name}" for stage in ("base", "sft") for name in (layout.LEDGER, layout.SAMPLES, layout.REPORT)),
     *(f"{layout.checkpoint_dir(stage)}/{name}" for stage in ("base", "sft") for name in CHECKPOINT_FILES),
     *(f"{layout.EVAL}/{name}" for name in (layout.REPORT, layout.ROWS, layout.FIT_ROWS, layout.HELDOUT_ROWS)),
-    *(layout.GATE, layout.SUMMARY, layout.SUMMARY_MD),
+    *(layout.GATE, layout.SUMMARY, *layout.PAGES),
 ]
 
 

@@ -59,6 +59,14 @@ MEMORISATION_ROWS = "memorisation_rows.jsonl"
 GATE = "gate.json"
 SUMMARY = "summary.json"
 SUMMARY_MD = "summary.md"
+REPORT_HTML = "report.html"
+MODEL_CARD = "model_card.md"
+
+# A bundle: a run, or most of it, to hand over.
+BUNDLE = "bundle.json"
+BUNDLE_SIGNATURE = "bundle.sig"
+BUNDLE_RUN = "run"
+"""The folder of a bundle that holds the run's files under their own names."""
 
 # Inside a checkpoint folder.
 CKPT_MANIFEST = "MANIFEST.json"
@@ -83,7 +91,9 @@ def shard(side: str, number: int) -> str:
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
 LIVE_FOLDERS = frozenset({LOGS})
 
-SUMMARY_FILES = (SUMMARY, SUMMARY_MD)
+PAGES = (SUMMARY_MD, REPORT_HTML, MODEL_CARD)
+"""Rendered from artifacts alone, and again by verify."""
+SUMMARY_FILES = (SUMMARY, *PAGES)
 
 
 def rank_log(rank: int) -> str:

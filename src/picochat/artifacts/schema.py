@@ -22,6 +22,7 @@ VERSIONS = {
     "memorisation": 1,
     "gate": 1,
     "summary": 1,
+    "bundle": 1,
     "checkpoint": 1,
     "ddp_control": 1,
 }

@@ -11,9 +11,10 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from picochat.artifacts import layout
@@ -33,6 +34,7 @@ RETRIES = 3
 RETRY_DELAY_S = 0.5
 _CHUNK_BYTES = 1 << 20
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOTHING: Mapping[str, tuple[int, str]] = MappingProxyType({})
 T = TypeVar("T")
 
 
@@ -47,12 +49,14 @@ class CheckpointBytes:
     """By part (weights, optimizer, rng, ema), those that were asked for and are there."""
 
 
-def check_checkpoint_files(path: Path) -> CheckpointManifest:
+def check_checkpoint_files(path: Path, absent: Mapping[str, tuple[int, str]] = _NOTHING) -> CheckpointManifest:
     """Proves the whole folder: file set, sizes, hashes, layout, finiteness, weights digest, one step.
 
-    Raises `checkpoint.*`. Renames nothing and never waits for a pipe.
+    `absent` are files of tensors that this copy of the folder lacks, with the (bytes, sha256) that are said of them:
+    the manifest must say the same, and everything else is proved. Raises `checkpoint.*`. Renames nothing and never
+    waits for a pipe.
     """
-    return read_checkpoint_bytes(path, TENSOR_FILES).manifest
+    return read_stable(path, lambda folder: _read_folder(folder, path, TENSOR_FILES, absent)).manifest
 
 
 def is_whole(path: Path) -> bool:
@@ -111,9 +115,12 @@ def _still_named(folder: int, path: Path) -> bool:
         return False
 
 
-def _read_folder(folder: int, path: Path, parts: Collection[str]) -> CheckpointBytes:
+def _read_folder(
+    folder: int, path: Path, parts: Collection[str], absent: Mapping[str, tuple[int, str]] = _NOTHING
+) -> CheckpointBytes:
     manifest = _read_manifest(folder, path)
-    _require_file_set(folder, manifest, path)
+    _require_file_set(folder, manifest, path, absent)
+    parts = [part for part in parts if TENSOR_FILES.get(part) not in absent] if absent else parts
     model_config = _read_json(folder, layout.CKPT_MODEL_CONFIG, manifest, path)
     train_state = _read_json(folder, layout.CKPT_TRAIN_STATE, manifest, path)
     for key, expected in (("step", manifest.step), ("tokens_seen", manifest.tokens_seen)):
@@ -123,7 +130,7 @@ def _read_folder(folder: int, path: Path, parts: Collection[str]) -> CheckpointB
     for part, name in TENSOR_FILES.items():
         if part in parts and name in manifest.files:
             tensors[part] = raw.parse_tensors(_read_file(folder, name, manifest, path), str(path / name))
-    if manifest.slices and set(parts) & set(SLICED_PARTS):
+    if manifest.slices and set(parts) & set(SLICED_PARTS) and not set(manifest.slices) & set(absent):
         tensors |= _read_slices(folder, manifest, path, parts)
     _require_sound(tensors, manifest, path)
     return CheckpointBytes(manifest, model_config, train_state, tensors)
@@ -155,13 +162,19 @@ def _read_manifest(folder: int, path: Path) -> CheckpointManifest:
     return parse_manifest(data, str(where))
 
 
-def _require_file_set(folder: int, manifest: CheckpointManifest, path: Path) -> None:
+def _require_file_set(
+    folder: int, manifest: CheckpointManifest, path: Path, absent: Mapping[str, tuple[int, str]]
+) -> None:
     present = set(os.listdir(folder)) - {layout.CKPT_MANIFEST}
-    if absent := sorted(set(manifest.files) - present):
-        refuse("checkpoint.missing_file", f"{path / absent[0]} is listed in the manifest and is not there")
+    if missing := sorted(set(manifest.files) - present - set(absent)):
+        refuse("checkpoint.missing_file", f"{path / missing[0]} is listed in the manifest and is not there")
     if extra := sorted(present - set(manifest.files)):
         refuse("checkpoint.extra_file", f"{path / extra[0]} is there and is not listed in the manifest")
     for name, entry in manifest.files.items():
+        if name in absent and name not in present:
+            if absent[name] != (entry.bytes, entry.sha256):
+                refuse("checkpoint.hash", f"{path / name} is not here, and another one was saved than is said of it")
+            continue
         found = _stat_regular(folder, name, path / name)
         if found.st_size != entry.bytes:
             refuse("checkpoint.size", f"{path / name} has {found.st_size:,} bytes, {entry.bytes:,} were saved")

@@ -16,6 +16,8 @@ COMMANDS = {
     "eval": ("commands.eval:evaluate", "Measure a run: its skills, or a published benchmark."),
     "gate": ("commands.gate:gate", "Judge a run again, without training."),
     "verify": ("commands.verify:verify", "Re-hash and recompute everything in a run."),
+    "bundle": ("commands.bundle:bundle", "Pack a judged run into one file to hand over."),
+    "reproduce": ("commands.reproduce:command", "Train some steps of a run again and compare them."),
     "generate": ("commands.generate:generate", "Continue a text with a trained model."),
     "chat": ("commands.chat:chat", "Talk to a trained model."),
     "runs": ("commands.runs:runs", "List the runs of a folder."),

@@ -53,9 +53,10 @@ def show_next(store: RunStore, gate: dict[str, Any]) -> None:
     """Where to look, and the commands that go on from here."""
     root = store.root
     lines = [
-        f"read     {root / layout.SUMMARY_MD}",
+        f"read     {root / layout.SUMMARY_MD}, or {layout.REPORT_HTML} beside it",
         f"talk     picochat chat {root}",
         f"re-check picochat verify {root}",
+        f"hand over picochat bundle {root} --out model.tar",
         f"judge    picochat gate {root} --profile skill_release",
         f"measure  picochat eval benchmark blimp --data FOLDER --run {root}",
         "your own picochat run tiny --pack FOLDER_OF_TEXT",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from picochat.artifacts import layout
@@ -23,12 +25,16 @@ from picochat.judgement.memorisation import MemorisationEvidence, load_memorisat
 
 JUDGED_STAGE = layout.SFT
 """The stage whose checkpoint ships: what a gate approves is its digest."""
-_NUMBERED = re.compile(r"\.\d{3}(?=\.[^.]+$)")
+NUMBERED = re.compile(r"\.\d{3}(?=\.[^.]+$)")
+"""The number in the name of an older record."""
 
 
 class FileDigest(NamedTuple):
     bytes: int
     sha256: str
+
+
+_NOTHING: Mapping[str, FileDigest] = MappingProxyType({})
 
 
 class CheckpointFacts(NamedTuple):
@@ -42,9 +48,14 @@ class CheckpointFacts(NamedTuple):
 class RunEvidence:
     """The artifacts of one run. Every file is hashed at most once; gate and summary are not read."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: RunStore, left_out: Mapping[str, FileDigest] = _NOTHING) -> None:
+        """`left_out` are files that this copy of the run lacks on purpose, with what is said of them: every other
+        record must say the same, and what was in them cannot be looked at."""
         self.store = store
-        self._digests: dict[Path, FileDigest | None] = {}
+        self.left_out = left_out
+        self._digests: dict[Path, FileDigest | None] = {
+            store.path(path): digest for path, digest in left_out.items() if not store.has(path)
+        }
 
     def digest(self, relative: str) -> FileDigest | None:
         """Size and sha256 of a file of the run, or None when it is not there."""
@@ -125,11 +136,16 @@ class RunEvidence:
         if not folder.is_dir():
             return CheckpointFacts(relative, None, "missing")
         try:
-            return CheckpointFacts(relative, check_checkpoint_files(folder), "")
+            return CheckpointFacts(relative, check_checkpoint_files(folder, self._left_out_of(relative)), "")
         except PicochatError as err:
             names = {layout.CKPT_MANIFEST, *ALLOWED_FILES, *(path.name for path in folder.iterdir())}
             named = sorted(name for name in names if str(folder / name) in err.detail)
             return CheckpointFacts(f"{relative}/{named[0]}" if named else relative, None, f"[{err.code}] {err.detail}")
+
+    def _left_out_of(self, folder: str) -> dict[str, FileDigest]:
+        """What was left out of a folder, by the names of its files."""
+        below = {path: digest for path, digest in self.left_out.items() if path.rpartition("/")[0] == folder}
+        return {path.rpartition("/")[2]: digest for path, digest in below.items() if not self.store.has(path)}
 
     @property
     def weights(self) -> CheckpointFacts:
@@ -140,4 +156,4 @@ class RunEvidence:
         """Older records of a file: `report.json` -> `report.001.json`, ..."""
         path = self.store.path(relative)
         found = path.parent.glob(f"{path.stem}.*{path.suffix}") if path.parent.is_dir() else []
-        return sorted(str(p.relative_to(self.store.root)) for p in found if _NUMBERED.sub("", p.name) == path.name)
+        return sorted(str(p.relative_to(self.store.root)) for p in found if NUMBERED.sub("", p.name) == path.name)

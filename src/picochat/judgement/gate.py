@@ -6,7 +6,9 @@ the records of earlier gates and summaries are only read to see that nothing the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from picochat.artifacts import layout
@@ -22,6 +24,7 @@ from picochat.judgement.rules.case import Case, Outcome, not_run
 from picochat.judgement.rules.table import RULES
 
 _UNUSABLE = (PicochatError, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+NOTHING: Mapping[str, CheckResult] = MappingProxyType({})
 _BLOCKING = ("block", "block_if_present")
 
 
@@ -30,10 +33,17 @@ def judge_run(store: RunStore, profile_name: str, *, profiles: Path = PROFILES) 
     return judge_evidence(RunEvidence(store), load_profile(profile_name, profiles))
 
 
-def judge_evidence(evidence: RunEvidence, loaded: LoadedProfile) -> dict[str, Any]:
-    """Judges loaded evidence. `shown` results are for the reader and take no part in the verdict."""
+def judge_evidence(
+    evidence: RunEvidence, loaded: LoadedProfile, carried: Mapping[str, CheckResult] = NOTHING
+) -> dict[str, Any]:
+    """Judges loaded evidence. `shown` results are for the reader and take no part in the verdict.
+
+    `carried` are results that stand as they are, because what they were judged on was left out of this copy.
+    """
     broken = [*check_chain(evidence), *check_history(evidence)]
-    results = {row.id: judge_check(Case(evidence, row, loaded, broken)) for row in loaded.profile.checks}
+    results = {
+        row.id: carried.get(row.id) or judge_check(Case(evidence, row, loaded, broken)) for row in loaded.profile.checks
+    }
     shown = {row.id for row in loaded.profile.checks if row.column == "shown"}
     checks = [result for check, result in results.items() if check not in shown]
     manifest = evidence.weights.manifest

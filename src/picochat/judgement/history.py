@@ -11,7 +11,7 @@ from picochat.artifacts.checks import CheckResult
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
 from picochat.judgement.documents import value_at
-from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.evidence import NUMBERED, RunEvidence
 from picochat.judgement.findings import finding, short
 
 _CHECKPOINTS = frozenset({layout.CHECKPOINT, layout.CHECKPOINT_PREVIOUS, layout.BEST, layout.KEPT})
@@ -45,7 +45,7 @@ def _listed(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
 
 def _is_evidence(path: str) -> bool:
     parts = PurePosixPath(path)
-    judged = parts.name.startswith((layout.GATE.partition(".")[0], layout.SUMMARY.partition(".")[0]))
+    judged = NUMBERED.sub("", path) in (layout.GATE, *layout.SUMMARY_FILES)
     return (
         not judged
         and not _CHECKPOINTS & set(parts.parts)

@@ -319,6 +319,13 @@ CHECKS: dict[str, CheckFacts] = {
 }
 
 VERIFY_CHECKS: dict[str, CheckFacts] = {
+    "verify.bundle": CheckFacts(
+        "a bundle holds what its record lists",
+        "a file that is added, exchanged or missing is not what was handed over",
+        "ask for the bundle again: picochat bundle RUN --out FILE.tar",
+        "",
+        "",
+    ),
     "verify.chain": CHECKS["verify.chain"],
     "verify.checkpoint": CheckFacts(
         "checkpoint folder",
@@ -341,6 +348,13 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
         "",
         "==",
     ),
+    "verify.left_out": CheckFacts(
+        "files that a bundle leaves out",
+        "what is not here cannot be hashed or judged again; its digest is the one that the run recorded",
+        "verify the run itself, or make a bundle with --with-corpus or --with-shards",
+        "",
+        "",
+    ),
     "verify.lineage": CheckFacts(
         "each input is an earlier stage's output",
         "a stage that read something else judged or trained another model",
@@ -354,6 +368,13 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
         "picochat eval skills RUN",
         "",
         "==",
+    ),
+    "verify.signature": CheckFacts(
+        "the signature of a bundle",
+        "digests say what was judged; only a signature says who vouches for it",
+        "picochat verify BUNDLE --public-key KEY.pem with the key of whoever made it",
+        "",
+        "",
     ),
     "verify.summary": CheckFacts(
         "summary computed again",

@@ -15,16 +15,18 @@ from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json
+from picochat.judgement.carried import carried_results, not_judged_again
 from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
 from picochat.judgement.documents import Document, first_difference, load_document, same_numbers
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
+from picochat.judgement.handover import build_handover
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.registry import LATEST_VERSION
 from picochat.judgement.summary import build_content, iter_files, listed_digests
-from picochat.views.summary import render_summary
+from picochat.views.pages import render_pages
 
 SHOWN_CHARS = 60
 
@@ -34,7 +36,12 @@ def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResul
 
     Inputs from outside the run that are not here are `not_run` with "external"; unlisted files warn.
     """
-    evidence = RunEvidence(store)
+    return verify_evidence(RunEvidence(store), profiles=profiles)
+
+
+def verify_evidence(evidence: RunEvidence, *, profiles: Path = PROFILES) -> list[CheckResult]:
+    """`verify_run` of evidence that may lack files on purpose: what needs them is `not_run`, everything else holds."""
+    store = evidence.store
     gate = load_document(store, layout.GATE, "gate")
     summary = load_document(store, layout.SUMMARY, "summary")
     found = [*check_chain(evidence), *check_history(evidence)]
@@ -49,10 +56,9 @@ def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResul
 
 
 def _whole(evidence: RunEvidence, summary: Document) -> CheckResult:
-    n = max(count_links(evidence), len(listed_digests(summary.body)))
-    result = finding(
-        "verify.chain", layout.RUN, "0 broken links", inputs=(evidence.run_digest,), verdict="pass" if n else "not_run"
-    )
+    n = max(count_links(evidence), len(listed_digests(summary.body))) - len(evidence.left_out)
+    verdict = "pass" if n > 0 else "not_run"
+    result = finding("verify.chain", layout.RUN, "0 broken links", inputs=(evidence.run_digest,), verdict=verdict)
     return result.model_copy(update={"n": n, "required": True})
 
 
@@ -65,10 +71,12 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
         yield finding("verify.gate", layout.GATE, gate.problem)
         return
     yield from check_manifest(evidence, layout.GATE, gate.manifest)
+    carried = carried_results(evidence, gate)
+    yield from (not_judged_again(result, evidence) for result in carried.values())
     try:
         version = gate.value("profile_version")
         version = version if isinstance(version, int) else LATEST_VERSION
-        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles, version))
+        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles, version), carried)
     except PicochatError as err:
         yield finding("verify.gate", layout.GATE, err.detail, pointer="/profile")
         return
@@ -79,7 +87,7 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
 
 def _check_summary(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
     if not summary.present:
-        judged = gate.present or evidence.store.has(layout.SUMMARY_MD)
+        judged = gate.present or any(map(evidence.store.has, layout.PAGES))
         yield finding(
             "verify.summary",
             layout.SUMMARY,
@@ -118,7 +126,7 @@ def _check_listed(evidence: RunEvidence, summary: Document) -> Iterator[CheckRes
 
 
 def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
-    """The shown numbers follow from the evidence and the gate, and the Markdown from the shown numbers."""
+    """The shown numbers follow from the evidence and the gate, and the pages from the shown numbers."""
     if gate.usable:
         try:
             content = build_content(evidence, gate.body)
@@ -126,13 +134,22 @@ def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> 
             content = {}
         for key in _differing({key: summary.body.get(key) for key in content}, content):
             yield _stale("verify.summary", layout.SUMMARY, key, summary.body.get(key), content[key])
+    yield from _check_pages(evidence, summary)
+
+
+def _check_pages(evidence: RunEvidence, summary: Document) -> Iterator[CheckResult]:
+    """Each page is what the artifacts render to."""
     try:
-        text = render_summary(summary.body)
-        same = evidence.store.path(layout.SUMMARY_MD).read_bytes() == text.encode()
-    except (OSError, KeyError, TypeError, ValueError):
-        same = False
-    if not same:
-        yield finding("verify.summary", layout.SUMMARY_MD, "is not what the summary renders to", layout.SUMMARY)
+        pages = render_pages(summary.body, build_handover(evidence))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        pages = dict.fromkeys(layout.PAGES, "")
+    for path, text in pages.items():
+        try:
+            same = text != "" and evidence.store.path(path).read_bytes() == text.encode()
+        except OSError:
+            same = False
+        if not same:
+            yield finding("verify.summary", path, "is not what the artifacts render to", layout.SUMMARY)
 
 
 def _list_external(evidence: RunEvidence) -> Iterator[CheckResult]:

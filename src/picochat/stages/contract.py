@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from picochat.artifacts.store import RunStore, StageRecord
+from picochat.checkpoint.fingerprint import Difference
 from picochat.core.clock import Clock, SystemClock
 from picochat.core.config import Config
 from picochat.core.errors import refuse
@@ -34,6 +35,20 @@ class StopFlag:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """Some steps of a training that are done again elsewhere, to be compared with the recorded ones."""
+
+    last_step: int
+    """Where it ends, unless the training ends before."""
+    fingerprint: Mapping[str, Any]
+    """The recorded conditions; the compile mode is taken from them."""
+    policy: ResumeConfig
+    """Which other conditions are allowed."""
+    differences: list[Difference] = field(default_factory=list)
+    """Conditions that differ and were allowed; filled by the training before its first step."""
+
+
+@dataclass(frozen=True)
 class StageContext:
     """The run, and the ways to say what happens. Torch-free: a stage that trains builds its own world."""
 
@@ -51,6 +66,7 @@ class StageContext:
     """Processes that a stage without torch may use."""
     live: dict[str, Any] = field(default_factory=dict)
     """What status.json shows at this moment: step, steps, tokens_per_s, eta_s. Written out by another thread."""
+    replay: Replay | None = None
 
     def map_many(
         self, build: Callable[[], Callable[[Job], Result]], jobs: Iterable[Job], count: int, work_bytes: int

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from picochat.artifacts import layout
+from picochat.checkpoint.fingerprint import require_fingerprint
 from picochat.checkpoint.format import CheckpointManifest
 from picochat.checkpoint.rng import seed_rng
 from picochat.core.errors import refuse
@@ -61,6 +62,7 @@ class Session:
         self._trainer = self._build_trainer()
         self._resumed = self._resume()
         self._compile_reason = self._compile()
+        self._compare_conditions()
 
     def run(self) -> Outcome:
         """Trains, checks that every step is in the ledger, and hands over the chosen weights.
@@ -156,10 +158,24 @@ class Session:
             strategy=self._strategy,
             ema=Ema(self._work.model, loop.ema_decay) if loop.ema_decay else None,
             autocast=self._machine.autocast,
-            stop_reason=lambda: self._ctx.stop.reason,
+            stop_reason=self._stop_reason,
             rng_digest=rng_digest,
             clock=self._ctx.clock,
         )
+
+    def _stop_reason(self) -> str:
+        replay = self._ctx.replay
+        if replay is not None and self._trainer.state.step >= replay.last_step:
+            return "replayed as far as was asked"
+        return self._ctx.stop.reason
+
+    def _compare_conditions(self) -> None:
+        """A replay names what differs before its first step. Raises `resume.fingerprint`."""
+        if (replay := self._ctx.replay) is not None:
+            accept, elastic = replay.policy.accept, replay.policy.elastic
+            replay.differences.extend(
+                require_fingerprint(replay.fingerprint, self._keeper.fingerprint, accept, elastic)
+            )
 
     def _open_ledger(self, resumed_step: int | None) -> Ledger:
         return Ledger(self._ledger_path, resumed_step) if self._world.is_main else SilentLedger()
@@ -189,12 +205,14 @@ class Session:
         wanted = self._work.compile
         if self._resumed:
             wanted = "on" if self._resumed.compile else "off"
+        elif self._ctx.replay:
+            wanted = "on" if self._ctx.replay.fingerprint.get("compile_mode") == "block" else "off"
         tokens = self._recipe.steps * self._recipe.tokens_per_step
         chosen, reason = choose_compile(wanted, self._machine, tokens * self._flops)
         if chosen:
             compile_blocks(self._work.model)
         self._keeper.fingerprint["compile_mode"] = "block" if chosen else "eager"
-        return "as in the checkpoint" if self._resumed else reason
+        return "as in the checkpoint" if self._resumed or self._ctx.replay else reason
 
     def _score(self) -> ValidationResult:
         with _eager():

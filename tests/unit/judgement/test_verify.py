@@ -18,9 +18,11 @@ from picochat.artifacts.store import RunStore
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes, pretty_json
 from picochat.judgement import verify
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.handover import build_handover
 from picochat.judgement.summary import iter_files
 from picochat.judgement.verify import verify_run
-from picochat.views.summary import render_summary
+from picochat.views.pages import render_pages
 
 FILES = (
     "honesty.json", "honesty_hits.jsonl",
@@ -32,10 +34,12 @@ FILES = (
     "sft/checkpoint/train_state.json", "sft/ledger.jsonl", "sft/samples.jsonl", "sft/report.json", "sft/report.md",
     "eval/rows.jsonl", "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "eval/report.json",
     "benchmarks/blimp/rows.jsonl", "benchmarks/blimp/report.json", "gate.json", "summary.json", "summary.md",
+    "report.html", "model_card.md",
 )  # fmt: skip
 SAME = {
     "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
-    "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl", "base/ledger.jsonl", "sft/ledger.jsonl",
+    "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl",
+    "base/ledger.jsonl", "sft/ledger.jsonl",
     *(f"{stage}/checkpoint/{name}" for stage in ("base", "sft") for name in ("model.json", "train_state.json")),
 }  # fmt: skip
 """Files that two runs of the scripted model have in common."""
@@ -154,7 +158,8 @@ def resign_summary(root: Path, change: Callable[[dict[str, Any]], Any] = lambda 
     """What a forger with the source code does: correct list, digest and Markdown around a false number."""
     document = json.loads((root / layout.SUMMARY).read_bytes())
     change(document)
-    (root / layout.SUMMARY_MD).write_text(render_summary(document))
+    for name, text in render_pages(document, build_handover(RunEvidence(RunStore(root)))).items():
+        (root / name).write_text(text)
     for entry in document["artifacts"]:
         path = root / entry["path"]
         entry.update(bytes=path.stat().st_size, sha256=sha256_file(path))

@@ -1,4 +1,4 @@
-"""The summary stage: judge, then write gate.json, summary.md and summary.json. Older records are kept."""
+"""The summary stage: judge, then write gate.json, the pages and summary.json. Older records are kept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from picochat.artifacts import layout
 from picochat.core import fs
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.gate import judge_evidence
+from picochat.judgement.handover import build_handover
 from picochat.judgement.profile import load_profile
 from picochat.judgement.summary import build_content, list_artifacts
 from picochat.stages.contract import StageContext
 from picochat.stages.summary.config import SummaryConfig
-from picochat.views.summary import render_summary
+from picochat.views.pages import render_pages
 
 STAGE = "summary"
 
@@ -22,7 +23,7 @@ def run(ctx: StageContext, config: SummaryConfig) -> dict[str, Any]:
     evidence = RunEvidence(ctx.store)
     gate = judge_evidence(evidence, load_profile(config.gate_profile))
     _write_gate(ctx, config, evidence, gate)
-    _write_summary(ctx, config, build_content(evidence, gate))
+    _write_summary(ctx, config, build_content(evidence, gate), build_handover(evidence))
     return gate
 
 
@@ -37,11 +38,13 @@ def _write_gate(ctx: StageContext, config: SummaryConfig, evidence: RunEvidence,
     ctx.store.write_report(layout.GATE, "gate", gate, record.manifest(ctx.clock.monotonic()))
 
 
-def _write_summary(ctx: StageContext, config: SummaryConfig, content: dict[str, Any]) -> None:
+def _write_summary(ctx: StageContext, config: SummaryConfig, content: dict[str, Any], more: dict[str, Any]) -> None:
+    """The pages first, because summary.json names them."""
     record = ctx.record(STAGE, config)
     record.add_input("gate", layout.GATE)
-    ctx.store.write_evidence(layout.SUMMARY_MD, render_summary(content).encode())
-    record.add_output("summary", layout.SUMMARY_MD)
+    for path, text in render_pages(content, more).items():
+        ctx.store.write_evidence(path, text.encode())
+        record.add_output("page", path)
     # The old summary takes its numbered name first, so that the new one can list it.
     fs.move_aside(ctx.store.path(layout.SUMMARY))
     body = {**content, "artifacts": list_artifacts(ctx.store)}

@@ -1,0 +1,1 @@
+"""report.html: one file for a reviewer, without script and without request."""
