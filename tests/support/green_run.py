@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from picochat.core.clock import ManualClock
 from picochat.core.config import Config
 from picochat.core.events import EventWriter
 from picochat.core.hashing import sha256_bytes, sha256_file
-from picochat.core.jsonio import canonical_json, jsonl_bytes, pretty_json
+from picochat.core.jsonio import jsonl_bytes, pretty_json
 from picochat.data.conversations import EvalRow, PairRow, encode_rows
-from picochat.data.corpus import Document, corpus_writer
+from picochat.data.corpus import CorpusReader, Document, corpus_writer
 from picochat.data.duplicates.forms import cluster_of, comparison_form
+from picochat.data.memorisation.passages import choose_passages
+from picochat.data.split import SIDES
+from picochat.evals.memorisation import summarise_memorisation
 from picochat.evals.rows import OptionScore, Reply
 from picochat.evals.scoring import build_record, score_row
 from picochat.evals.summarise import summarise_rows
@@ -37,11 +41,14 @@ from picochat.stages.honesty.config import HonestyConfig
 from picochat.stages.honesty.run import run as run_honesty
 from picochat.stages.summary.config import SummaryConfig
 from picochat.stages.summary.run import run as run_summary
+from picochat.tokenizer.bpe import train_bpe
+from picochat.tokenizer.config import TokenizerConfig
+from picochat.tokenizer.tokenizer import Tokenizer
 
 CODE = CodeRecord(version="0", git_commit=None, git_dirty=None, package_digest="0" * 64)
 STEPS, TOKENS_PER_STEP, PARAMETERS = 20, 512, 400
 TEMPLATES = 8
-DOCUMENTS, HELD_OUT = 120, 20
+DOCUMENTS, HELD_OUT = 180, 60
 NUMBERS = {"eval": 0, "heldout": 1, "fit": 2}
 
 
@@ -81,6 +88,13 @@ def wording(*names: object) -> str:
     syllables = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "ve")
     letters = [syllables[int(digit, 16)] for digit in digest]
     return " ".join("".join(letters[place : place + 6]) for place in range(0, 60, 6))
+
+
+@lru_cache
+def tokenizer_of(name: str) -> bytes:
+    """A real tokenizer of 288 ids, another one for each name."""
+    texts = [f"{name} {wording(name, number)}" for number in range(200)]
+    return train_bpe(texts, TokenizerConfig(vocab_size=288))
 
 
 def answer(row: EvalRow, right: bool) -> Reply:
@@ -171,6 +185,7 @@ class GreenRun:
         self.write_training(layout.BASE)
         self.write_training(layout.SFT)
         self.write_eval(n)
+        self.write_memorisation()
         if benchmark is not None:
             self.write_benchmark(benchmark)
         self.write_honesty()
@@ -214,7 +229,8 @@ class GreenRun:
         store, paths = self.store, (layout.CORPUS, layout.CORPUS_DOCUMENTS)
         with corpus_writer(store.path(paths[0]), store.path(paths[1])) as writer:
             for number in range(DOCUMENTS):
-                text = f"Document {0 if leak and number == DOCUMENTS - 1 else number} of the run {self.name}."
+                named = 0 if leak and number == DOCUMENTS - 1 else number
+                text = f"Document {named} of the run {self.name}. " + " ".join(wording(named, i) for i in range(3))
                 writer.add(Document(text, 0, int(number >= DOCUMENTS - HELD_OUT), cluster_of(comparison_form(text))))
         train = [
             PairRow(user=row.user or "", assistant="ok", category=row.category) for row in questions("fit", n // 2)
@@ -252,8 +268,8 @@ class GreenRun:
             events.close()
 
     def write_tokenizer(self) -> None:
-        self.store.write(layout.TOKENIZER, canonical_json({"model": {"vocab": {"a": 0}}, "run": self.name}))
-        body = {"vocab_size": 512, "bytes_per_token": 2.0, "baselines": self.baselines()}
+        self.store.write(layout.TOKENIZER, tokenizer_of(self.name))
+        body = {"vocab_size": 288, "bytes_per_token": 2.0, "baselines": self.baselines(), "fast_path": {"equal": True}}
         inputs = [layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_MANIFEST]
         self._report(layout.TOKENIZER_REPORT, "tokenizer_report", body, inputs, [layout.TOKENIZER])
 
@@ -325,6 +341,37 @@ class GreenRun:
                 "forgetting": {"before_bpb": 1.5, "after_bpb": 1.6},
             }
         return body
+
+    def write_memorisation(self, known_by_heart: int = 0) -> None:
+        """A model that continues the first `known_by_heart` train documents exactly, and no other."""
+        store, spans = self.store, {"prefix_tokens": 50, "suffix_tokens": 50}
+        reader = CorpusReader(store.path(layout.CORPUS), store.path(layout.CORPUS_DOCUMENTS))
+        tok = Tokenizer.load(store.path(layout.TOKENIZER))
+        rows: list[dict[str, Any]] = []
+        for name in (layout.BASE, layout.SFT):
+            for side in SIDES:
+                for place, (number, ids) in enumerate(choose_passages(reader, tok, [1.0], side, DOCUMENTS, 100, 100)):
+                    known = side == "train" and place < known_by_heart
+                    reply = ids[50:] if known else [ids[50] ^ 1]
+                    row = {"kind": "passage", "model": name, "side": side, "document": number}
+                    rows.append(row | {"wanted": ids[50:], "reply": reply})
+                for number, ids in choose_passages(reader, tok, [1.0], side, DOCUMENTS, 1, 100):
+                    row = {"kind": "loss", "model": name, "side": side, "document": number}
+                    rows.append(row | {"tokens": len(ids), "nats": 2.0 * len(ids)})
+        store.write(layout.MEMORISATION_ROWS, jsonl_bytes(rows))
+        models = {
+            name: {"weights_digest": self.weights[name], "checkpoint": layout.checkpoint_dir(name)}
+            | summarise_memorisation(row for row in rows if row["model"] == name)
+            for name in (layout.BASE, layout.SFT)
+        }
+        settings = spans | {"documents": DOCUMENTS, "loss_tokens": 100, "samples": 0, "references": 4095}
+        settings |= {"scaled": False, "shortest_copy_words": 4}
+        body = {"rows": layout.MEMORISATION_ROWS, "settings": settings, "models": models}
+        inputs = [layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_MANIFEST, layout.TOKENIZER]
+        for stage in (layout.BASE, layout.SFT):
+            folder = layout.checkpoint_dir(stage)
+            inputs += [layout.report_path(stage), f"{folder}/{layout.CKPT_MANIFEST}", f"{folder}/{layout.CKPT_WEIGHTS}"]
+        self._report(layout.MEMORISATION, "memorisation", body, inputs, [layout.MEMORISATION_ROWS])
 
     def write_eval(self, n: int, change: Callable[[str, list[dict]], list[dict]] = lambda name, rows: rows) -> None:
         sources = {"eval": layout.CHAT_EVAL, "fit": layout.CHAT_TRAIN, "heldout": layout.CHAT_HELDOUT}

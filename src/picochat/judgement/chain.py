@@ -203,7 +203,7 @@ def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
 def _check_memorisation(evidence: RunEvidence) -> Iterator[CheckResult]:
     """Canaries are those of the salt, rows are those that the corpus asks for, numbers follow from rows."""
     corpus = evidence.documents[layout.CORPUS_MANIFEST]
-    if corpus.usable and (fault := check_planted(evidence.store, corpus)):
+    if corpus.usable and evidence.has_text and (fault := check_planted(evidence.store, corpus)):
         yield finding("verify.rates", layout.CANARIES if corpus.value("canaries") else layout.CORPUS_DOCUMENTS, fault)
     found = evidence.memorisation
     if found is None or not found.report.usable:

@@ -123,7 +123,13 @@ class RunEvidence:
     def memorisation(self) -> MemorisationEvidence | None:
         """None for a run that was never asked."""
         report = self.documents.get(layout.MEMORISATION)
-        return load_memorisation(self.store, report, self.documents[layout.CORPUS_MANIFEST]) if report else None
+        corpus = self.documents[layout.CORPUS_MANIFEST]
+        return load_memorisation(self.store, report, corpus, has_text=self.has_text) if report else None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether this copy of the run was not made without its corpus on purpose."""
+        return layout.CORPUS not in self.left_out and layout.CORPUS_DOCUMENTS not in self.left_out
 
     @functools.cached_property
     def checkpoints(self) -> dict[str, CheckpointFacts]:

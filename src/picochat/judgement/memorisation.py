@@ -50,8 +50,13 @@ class MemorisationEvidence:
         return self.report.value("models", name, "weights_digest")
 
 
-def load_memorisation(store: RunStore, report: Document, corpus: Document) -> MemorisationEvidence:
-    """Reads the rows and computes everything again that needs no model. A malformed row makes all of them unusable."""
+def load_memorisation(
+    store: RunStore, report: Document, corpus: Document, *, has_text: bool = True
+) -> MemorisationEvidence:
+    """Reads the rows and computes everything again that needs no model. A malformed row makes all of them unusable.
+
+    Without the text (`has_text`) the rows are not held against it.
+    """
     if not report.usable:
         return MemorisationEvidence(report, problem=report.problem)
     named = report.value("models")
@@ -64,7 +69,7 @@ def load_memorisation(store: RunStore, report: Document, corpus: Document) -> Me
         foreign = [
             f"{name}: {text}"
             for name, of_model in by_model.items()
-            for text in _iter_foreign(store, report, corpus, of_model)
+            for text in (_iter_foreign(store, report, corpus, of_model) if has_text else ())
         ]
     except _UNUSABLE as err:
         return MemorisationEvidence(report, problem=str(err)[:200] or type(err).__name__)
