@@ -37,6 +37,7 @@ BASE = "base"
 SFT = "sft"
 EVAL = "eval"
 BENCHMARKS = "benchmarks"
+HARNESS = "harness"
 
 CHECKPOINT = "checkpoint"
 CHECKPOINT_PREVIOUS = "checkpoint.previous"
@@ -98,6 +99,10 @@ def kept_checkpoint(step: int) -> str:
 
 def benchmark_dir(name: str) -> str:
     return f"{BENCHMARKS}/{name}"
+
+
+def harness_dir(task: str) -> str:
+    return f"{HARNESS}/{task}"
 
 
 def report_path(stage: str) -> str:
