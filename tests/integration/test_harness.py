@@ -21,11 +21,13 @@ from picochat.core.jsonio import iter_jsonl, jsonl_bytes
 from picochat.evals.harness.adapter import build_lm
 from picochat.evals.harness.compare import TOLERANCE
 from picochat.evals.harness.library import load_library
+from picochat.evals.harness.tasks import ChoiceItem
 from picochat.inference.loader import load_model
 from picochat.inference.sampling import SamplingParams, generate_batch
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.verify import verify_run
 from picochat.stages.harness.config import HarnessConfig
+from picochat.stages.harness.own import encode_option
 from picochat.stages.harness.run import run
 from picochat.training.config import MachineConfig
 
@@ -216,6 +218,29 @@ def compared_with(monkeypatch, tmp_path, data, task, build):
         run(ctx, HarnessConfig(task=task, data=str(data / task)), MACHINE)
         assert not RunEvidence(ctx.store).harness[0].agrees
         return report_of(ctx.store, task)["comparison"]
+
+
+def test_where_context_and_continuation_merge_lm_eval_leaves_the_merged_token_to_the_context(checked):
+    """Ours counts it to the continuation. No task here does that; a report counts such items."""
+    tok = build_tokenizer()[1]
+    lm = build_lm(load_library(), load_model(checked.store.path("sft/checkpoint")), tok)
+    for prompt, option, same in (
+        ("the c", "at", False),
+        ("Question: the?\nAnswer:", " cat", True),
+        ("", "the cat", True),
+    ):
+        _, ours = encode_option(tok, ChoiceItem("a", prompt, (option,), 0), option)
+        _, theirs = lm.encode_request(prompt, option)
+        assert (ours == theirs) is same
+
+
+def test_real_pairs(real_data, tmp_path):
+    """200 and a few, from every file that is there."""
+    with chat_run(tmp_path / "run", sharp_model()) as ctx:
+        run(ctx, HarnessConfig(task="blimp", data=str(real_data / "blimp"), limit=8), MACHINE)
+        report = report_of(ctx.store, "blimp")
+    assert report["comparison"]["agree"] and report["comparison"]["items"] >= 100
+    assert all(file["registered"] for file in report["files"])
 
 
 def test_a_generation_ends_before_the_first_of_its_stops(checked):

@@ -18,7 +18,8 @@ def render_report(body: Mapping[str, Any]) -> str:
         "",
         f"Our scorer and lm-eval **{verdict}** on {found['items']:,} items (tolerance {found['tolerance']}).",
         "",
-        f"Largest difference of a log-likelihood: {found['max_difference']:.2e} nats at `{found['worst']}`; "
+        f"Largest difference of a log-likelihood: {found['max_difference']:.2e} nats; the item nearest to its limit, "
+        f"or furthest beyond: `{found['worst']}`; "
         f"{found['beyond_tolerance']:,} items beyond the tolerance; {found['other_boundary']:,} items whose "
         f"continuation begins at another token; {len(body['too_long']):,} items too long for the context, in neither.",
         "",

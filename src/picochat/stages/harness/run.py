@@ -34,13 +34,14 @@ ATTACHED = "attached"
 def run(ctx: StageContext, config: HarnessConfig, machine: MachineConfig) -> None:
     """Scores every item twice and writes rows and report; a disagreement is written, not raised.
 
+    Both compute in float32, whatever the run did: in less a likelihood moves with the batch by more than the tolerance.
     Raises `usage.extra` without lm-eval, `benchmark.*` for broken rows, `artifact.*` and `checkpoint.*` for changed
     inputs, `eval.too_long` when no item fits into the context, `harness.result` for an answer that cannot be read.
     """
     require_extra(PACKAGE, "the cross-check runs EleutherAI's lm-eval", EXTRA)
     store, record = ctx.store, ctx.record(STAGE, config)
     rows = read_rows_of(store, record, config)
-    subject = open_subject(store, record, machine, ctx.ranks)
+    subject = open_subject(store, record, machine.model_copy(update={"precision": "fp32"}), ctx.ranks)
     task, too_long = leave_out_long(rows.task, subject.tokenizer, subject.loaded.model.config.max_seq_len)
     library = load_library()
     count = len(task.items)

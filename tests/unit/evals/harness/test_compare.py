@@ -30,9 +30,9 @@ def compare_choices(rows, **reported):
     return compare("choice", rows, totals(rows) | reported, {})
 
 
-def text(name, ours, theirs=None, size=100, words=20):
+def text(name, ours, theirs=None, size=100, words=20, tokens=9):
     theirs = ours if theirs is None else theirs
-    lists = {"ours": [ours], "theirs": [theirs], "our_tokens": [9], "their_tokens": [9]}
+    lists = {"ours": [ours], "theirs": [theirs], "our_tokens": [tokens], "their_tokens": [tokens]}
     return {"id": name, "bytes": size, "words": words, **lists}
 
 
@@ -116,6 +116,16 @@ def test_equal_documents_agree():
 def test_bits_a_byte_differ_where_the_documents_do():
     found = compare_texts([text("a", -120.0, -121.0)])
     assert {"log-likelihood", "bits_per_byte", "byte_perplexity", "word_perplexity"} <= set(found["problems"])
+
+
+def test_a_long_document_may_differ_by_more_and_a_short_one_may_not():
+    rows = [text("long", -5000.0, -5000.003, 9000, 900, tokens=4000), text("short", -120.0, -120.0005)]
+    found = compare_texts(rows)
+    assert found["agree"] and found["worst"] == "long" and found["max_difference"] == pytest.approx(0.003)
+    found = compare_texts([*rows, text("other", -120.0, -120.002, 9000, tokens=1000)])
+    assert found["problems"] == ["log-likelihood"] and found["worst"] == "other"
+    found = compare_texts([text("long", -5000.0, -5000.005, 9000, 900, tokens=4000)])
+    assert found["problems"] == ["log-likelihood"]
 
 
 def test_a_validation_of_all_documents_must_say_the_same():
