@@ -39,7 +39,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::SyntaxWarning"),
 ]
-MACHINE = MachineConfig(device="cpu", threads=1)
+MACHINE = MachineConfig(device="cpu", threads=1, precision="bf16")
+"""As a run on GPUs has it; a cross-check computes in float32 all the same."""
 WORDS = ["cat", "dog", "mat", "house", "process", "word", "name", "sat", "ran", "kill", "spell", "Überlänge", "東京"]
 PAIRS, QUESTIONS, DOCUMENTS = 40, 40, 12
 TASKS = ("blimp", "arc", "text")
@@ -134,7 +135,7 @@ def test_both_scorers_agree(checked, task):
     found = report["comparison"]
     assert found["problems"] == [] and found["agree"] is True
     assert found["max_difference"] <= TOLERANCE and found["other_boundary"] == 0
-    assert report["status"] == "attached"
+    assert report["status"] == "attached" and report["settings"]["precision"] == "fp32"
     assert report["weights_digest"] == checked.store.read("sft/report.json")["weights_digest"]
     assert report["lm_eval"]["version"] == report["manifest"]["environment"]["lm_eval"]
 
