@@ -27,7 +27,8 @@ from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
 from picochat.judgement.profile import load_profile
-from picochat.judgement.registry import CHECKS, PROFILE_NAMES, SANITY_CHECKS, VERIFY_CHECKS
+from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
+from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.profiles import PROFILES
 from picochat.stages.benchmark.config import BenchmarkConfig

@@ -12,7 +12,8 @@ from picochat.cli.app import cli
 from picochat.core.config import flatten
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.reasons import REASONS
-from picochat.judgement.registry import CHECKS, SANITY_CHECKS, VERIFY_CHECKS
+from picochat.judgement.registry import CHECKS, VERIFY_CHECKS
+from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.profiles import PROFILES
 from picochat.stages.benchmark.config import BenchmarkConfig
 

@@ -11,7 +11,7 @@ from tests.support.tiny_run import build_run, picochat, set_flags, write_pack
 
 from picochat.artifacts.store import RunStore
 from picochat.cli.app import cli
-from picochat.judgement.registry import SANITY_CHECKS
+from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.stages.sanity import resume, run
 from picochat.stages.sanity.verdicts import fail
 

@@ -39,6 +39,7 @@ BASE = "base"
 SFT = "sft"
 EVAL = "eval"
 BENCHMARKS = "benchmarks"
+HARNESS = "harness"
 
 CHECKPOINT = "checkpoint"
 CHECKPOINT_PREVIOUS = "checkpoint.previous"
@@ -112,6 +113,10 @@ def kept_checkpoint(step: int) -> str:
 
 def benchmark_dir(name: str) -> str:
     return f"{BENCHMARKS}/{name}"
+
+
+def harness_dir(task: str) -> str:
+    return f"{HARNESS}/{task}"
 
 
 def report_path(stage: str) -> str:

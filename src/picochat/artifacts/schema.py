@@ -18,6 +18,7 @@ VERSIONS = {
     "sft_report": 1,
     "eval_report": 1,
     "benchmark_report": 1,
+    "harness_report": 1,
     "honesty": 1,
     "memorisation": 1,
     "gate": 1,

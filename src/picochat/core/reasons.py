@@ -232,6 +232,12 @@ REASONS: dict[str, Reason] = {
     "gate.profile": Reason(
         2, "thresholds are fixed by a named and versioned profile", "use research, first_release or skill_release"
     ),
+    # --- harness: another scorer on the same weights
+    "harness.result": Reason(
+        4,
+        "an answer that is not understood must not count as agreement",
+        "install the version of lm_eval that constraints.txt names",
+    ),
     # --- json
     "json.invalid": Reason(
         4,
@@ -353,7 +359,9 @@ REASONS: dict[str, Reason] = {
     ),
     # --- usage
     "usage.extra": Reason(
-        2, "packages that only some sources need are not installed with the rest", "pip install 'picochat[data]'"
+        2,
+        "packages that only some commands and sources need are not installed with the rest",
+        "pip install 'picochat[data]'",
     ),
     "usage.path": Reason(2, "the path does not exist or is not of the kind needed", "check the path"),
     "usage.unavailable": Reason(2, "this part is not available in this version", "choose one of the supported values"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from picochat.core.errors import refuse
-from picochat.data.extras import require_extra
+from picochat.core.extras import require_extra
 
 SUFFIXES = (".gz", ".zst")
 BUFFER_BYTES = 1 << 18

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from picochat.core.errors import refuse
+from picochat.core.extras import require_extra
 from picochat.data.compressed import split_suffix
-from picochat.data.extras import require_extra
 from picochat.data.lines import MAX_ROW_BYTES
 from picochat.data.parquet_pages import dictionary_bytes
 

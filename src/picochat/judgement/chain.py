@@ -29,6 +29,7 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "eval_report": ((layout.CHAT_EVAL, _SFT_CHECKPOINT), (f"{layout.EVAL}/{layout.ROWS}",)),
     "benchmark_report": ((_SFT_CHECKPOINT,), ()),
+    "harness_report": ((_SFT_CHECKPOINT,), ()),
     "honesty": (
         (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL),
         (layout.HONESTY_HITS,),
@@ -183,16 +184,13 @@ def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
             yield finding(
                 "verify.rates", eval_path, "differs from its rows", found.path, pointer=f"/sets/{name}/summary"
             )
-    for benchmark in evidence.benchmarks:
-        path = benchmark.report.path
-        if benchmark.report.usable and benchmark.problem:
-            yield finding("verify.rates", path, benchmark.problem)
-        if benchmark.differing:
+    for added in (*evidence.benchmarks, *evidence.harness):
+        path = added.report.path
+        if added.report.usable and added.problem:
+            yield finding("verify.rates", path, added.problem)
+        if added.differing:
             yield finding(
-                "verify.rates",
-                path,
-                f"differs from its rows in {', '.join(benchmark.differing[:5])}",
-                benchmark.rows_path,
+                "verify.rates", path, f"differs from its rows in {', '.join(added.differing[:5])}", added.rows_path
             )
     yield from _check_memorisation(evidence)
     tokenizer, base = evidence.documents[layout.TOKENIZER_REPORT], evidence.report(layout.BASE)

@@ -21,6 +21,7 @@ from picochat.core.jsonio import parse_json
 from picochat.judgement.benchmarks import BenchmarkEvidence, load_benchmark
 from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS, Document, is_canonical, load_document
 from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
+from picochat.judgement.harness import HarnessEvidence, load_harness
 from picochat.judgement.memorisation import MemorisationEvidence, load_memorisation
 
 JUDGED_STAGE = layout.SFT
@@ -96,23 +97,34 @@ class RunEvidence:
 
     @functools.cached_property
     def documents(self) -> dict[str, Document]:
-        """The reports of the stages by path, those of benchmarks last."""
+        """The reports of the stages by path, those of benchmarks and cross-checks last."""
         optional = {path: schema for path, schema in OPTIONAL_SCHEMAS.items() if self.store.has(path)}
         core = {path: load_document(self.store, path, schema) for path, schema in (SCHEMAS | optional).items()}
-        return core | {benchmark.report.path: benchmark.report for benchmark in self.benchmarks}
+        return core | {added.report.path: added.report for added in (*self.benchmarks, *self.harness)}
 
     def report(self, stage: str) -> Document:
         return self.documents[layout.report_path(stage)]
 
     @functools.cached_property
     def benchmarks(self) -> list[BenchmarkEvidence]:
-        folder = self.store.path(layout.BENCHMARKS)
-        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        paths = {name: layout.report_path(layout.benchmark_dir(name)) for name in names}
+        paths = {name: layout.report_path(layout.benchmark_dir(name)) for name in self._folders(layout.BENCHMARKS)}
         return [
             load_benchmark(self.store, name, load_document(self.store, path, "benchmark_report"))
             for name, path in paths.items()
         ]
+
+    @functools.cached_property
+    def harness(self) -> list[HarnessEvidence]:
+        """The cross-checks with lm-eval."""
+        paths = {name: layout.report_path(layout.harness_dir(name)) for name in self._folders(layout.HARNESS)}
+        return [
+            load_harness(self.store, name, load_document(self.store, path, "harness_report"))
+            for name, path in paths.items()
+        ]
+
+    def _folders(self, relative: str) -> list[str]:
+        folder = self.store.path(relative)
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     @functools.cached_property
     def eval_sets(self) -> dict[str, EvalSet]:

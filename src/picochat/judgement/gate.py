@@ -63,9 +63,7 @@ def judge_evidence(
 def judge_check(case: Case) -> CheckResult:
     """One result: the rule's answer, no worse than the profile's column lets it be."""
     facts, outcome = CHECKS[case.check.id], _ask(case)
-    required = case.check.column == "block" or (
-        case.check.column == "block_if_present" and bool(case.evidence.benchmarks)
-    )
+    required = case.check.column == "block" or (case.check.column == "block_if_present" and _is_present(case))
     return CheckResult(
         id=case.check.id,
         verdict=_capped(outcome, case.check),
@@ -81,6 +79,11 @@ def judge_check(case: Case) -> CheckResult:
         evidence=tuple(Evidence(artifact=path, pointer=pointer) for path, pointer in outcome.artifacts),
         inputs=_digests(case.evidence, outcome),
     )
+
+
+def _is_present(case: Case) -> bool:
+    """Whether the run has what the check is about: cross-checks, or benchmarks."""
+    return bool(case.evidence.harness if case.check.id == "external.harness" else case.evidence.benchmarks)
 
 
 def _ask(case: Case) -> Outcome:

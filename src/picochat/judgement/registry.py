@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-
-class CheckFacts(NamedTuple):
-    """What is true of a check under every profile."""
-
-    title: str
-    why: str
-    fix: str
-    unit: str = "fraction"
-    direction: Literal[">=", "<=", "==", ""] = ">="
-
+from picochat.judgement.check_facts import CheckFacts
 
 _EVAL = "picochat eval skills RUN, then picochat gate RUN"
 _SFT = "train sft longer or on more varied rows (--set sft.loop.tokens=N), in a new run"
@@ -156,6 +145,13 @@ CHECKS: dict[str, CheckFacts] = {
         "keys shifted by one turn a score into another benchmark's",
         _BENCH,
         "files",
+        "<=",
+    ),
+    "external.harness": CheckFacts(
+        "cross-checks that differ",
+        "where another scorer disagrees about the same weights, a benchmark's score is not what its name promises",
+        "picochat eval harness RUN --tasks TASK --data TASK=PATH, then picochat gate RUN",
+        "comparisons",
         "<=",
     ),
     "external.present": CheckFacts(
@@ -393,120 +389,16 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
 }
 """The kinds of findings of verify; a gate counts them all under `verify.chain`."""
 
-_AGAIN = "picochat sanity --device cpu tells the device from the code; report a failure with its --json"
-
-SANITY_CHECKS: dict[str, CheckFacts] = {
-    "sanity.resume": CheckFacts(
-        "values in which a resumed training differs",
-        "after a crash the model would be another one than the one that was planned",
-        _AGAIN,
-        "values",
-        "<=",
-    ),
-    "sanity.resume_close": CheckFacts(
-        "distance of a resumed training's losses, against that of repetitions",
-        "a resume may be no further off than the same training run twice",
-        _AGAIN,
-        "share of the loss",
-        "<=",
-    ),
-    "sanity.cache_logits": CheckFacts(
-        "largest difference of a logit with the KV cache",
-        "a model that answers from a wrong cache is judged as if it were a worse one",
-        _AGAIN,
-        "logits",
-        "<=",
-    ),
-    "sanity.cache_tokens": CheckFacts(
-        "greedy tokens that differ with the KV cache",
-        "evaluation and chat would show other answers than the model's own",
-        _AGAIN,
-        "tokens",
-        "<=",
-    ),
-    "sanity.precision_loss": CheckFacts(
-        "loss in the chosen precision against float32",
-        "a loss that the precision distorts steers the whole training",
-        "train with --precision fp32",
-        "share of the loss",
-        "<=",
-    ),
-    "sanity.precision_gradient": CheckFacts(
-        "gradient in the chosen precision against float32",
-        "a loss may be right while the direction of the update is lost in rounding",
-        "train with --precision fp32",
-        "share of the length",
-        "<=",
-    ),
-    "sanity.accumulation": CheckFacts(
-        "gradient of one batch against micro-batches of one row",
-        "otherwise the batch that fits into memory decides what is learned",
-        _AGAIN,
-        "share of the largest element",
-        "<=",
-    ),
-    "sanity.checkpoint": CheckFacts(
-        "tensors and counters that a checkpoint gives back changed",
-        "what is not saved exactly is lost at the first crash",
-        _AGAIN,
-        "tensors",
-        "<=",
-    ),
-    "sanity.flipped_bit": CheckFacts(
-        "files of a checkpoint in which a flipped bit is not noticed",
-        "a damaged checkpoint that loads is a wrong model without a warning",
-        _AGAIN,
-        "files",
-        "<=",
-    ),
-    "sanity.document_mask": CheckFacts(
-        "largest change of a logit by another document of the row",
-        "documents that see each other teach a context that is not there",
-        _AGAIN,
-        "logits",
-        "<=",
-    ),
-    "sanity.document_targets": CheckFacts(
-        "targets that do not follow in their own document",
-        "a target from elsewhere teaches noise",
-        _AGAIN,
-        "targets",
-        "<=",
-    ),
-    "sanity.chat_mask": CheckFacts(
-        "conversations whose targets are not the assistant's words",
-        "a model that learns the user's words asks instead of answering",
-        _AGAIN,
-        "conversations",
-        "<=",
-    ),
-    "sanity.shards": CheckFacts(
-        "rows and documents that shards give back different",
-        "a long run reads its rows from shards, and what is wrong in them is learned",
-        _AGAIN,
-        "rows",
-        "<=",
-    ),
-    "sanity.ranks": CheckFacts(
-        "several ranks train as one",
-        "ranks that drift apart spoil a long run in silence",
-        "keep distributed.replica_check_every above 0: the training itself compares its replicas",
-        "",
-        "",
-    ),
-}
-"""What `picochat sanity` tries before a long job; a gate knows nothing of them."""
-
 LATEST_VERSION = 2
 """Of the gate profiles. Older ones stay, so that a verdict under them can be computed again."""
 PROFILE_NAMES = ("research", "first_release", "skill_release")
 
 PROFILE_DIGESTS: dict[tuple[str, int], str] = {
-    ("research", 2): "e8608bd9f8c37ba01b3c3e83337175493e2686a82507b7075668496e8562ff9c",
+    ("research", 2): "718cbd5de299dea0d666ac2c99345c3b006bbe5cfe79c92c6c56cad0a2c4fcad",
     ("research", 1): "e1dbbe8748f654bdd098d6a2301b0c3e54730f2b6d3ae76d24caa8db49482948",
-    ("first_release", 2): "3a28c1df4c460eb79bbe3e62be8efd3d7bc3ddc4725b9014a348fec5ff8305b3",
+    ("first_release", 2): "9e30e78ff983633865185fb9ee222a630b95a375d03538e487bd1613a2a9b68e",
     ("first_release", 1): "18363a8d305e5eaf3c131032802c648aa943076bf2befa2063f883fa245ca962",
-    ("skill_release", 2): "2296189681c1cdd2f5fd33a39eccf3b8d798376aa3e657eef2b47e5116a643f4",
+    ("skill_release", 2): "48487d458a12c87e6d1e26344c7f22323e71ae00c11a1de0d1bfb36149049ae1",
     ("skill_release", 1): "d95642e032cde7efc6e263785907ab5ccfc2caf558edebece4109c007847d4f4",
 }
 """sha256 of each profile file by name and version. A file that differs is an edited profile: gate.evidence blocks."""

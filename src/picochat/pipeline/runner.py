@@ -31,6 +31,7 @@ from picochat.pipeline.config import Resolved, RunConfig
 from picochat.pipeline.live import NoStatus, Status, StatusThread
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.contract import StageContext, StopFlag
+from picochat.stages.harness.config import HarnessConfig
 from picochat.training.config import MachineConfig, ResumeConfig
 
 
@@ -138,6 +139,19 @@ def run_benchmark(values: dict[str, Any], machine: MachineConfig) -> tuple[Stage
         shared=True,
     )
     return measure, STAGE_BY_NAME["honesty"]._replace(needed=lambda store: _is_uncompared(store, report))
+
+
+def run_harness(values: dict[str, Any], machine: MachineConfig) -> StageSpec:
+    """A task of the harness stage as an extra stage: its configuration is no part of the run's. Raises `config.*`."""
+    config = HarnessConfig.from_dict(values, "harness")
+    return StageSpec(
+        "harness",
+        f"cross-check {config.task}",
+        layout.report_path(layout.harness_dir(config.task)),
+        "harness_report",
+        lambda _: (config, machine),
+        shared=True,
+    )
 
 
 def _is_uncompared(store: RunStore, report: str) -> bool:

@@ -10,7 +10,7 @@ import click
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
-from picochat.cli import options
+from picochat.cli import cross_check, options
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
@@ -20,10 +20,11 @@ from picochat.distributed.ranks import Ranks
 from picochat.judgement.benchmark_status import BenchmarkStatus, list_statuses
 from picochat.judgement.evidence import RunEvidence
 from picochat.pipeline.config import RunConfig
-from picochat.pipeline.runner import load_run_record, run_benchmark
+from picochat.pipeline.runner import load_run_record, run_benchmark, run_harness
 from picochat.stages.benchmark.config import Name
 
 MEASURING = frozenset({"evaluate"})
+BLOCKED = 3
 
 
 @click.group("eval")
@@ -151,6 +152,46 @@ def _score(status: BenchmarkStatus) -> str:
         return ""
     low, high = status.numbers["interval"]
     return f"{status.numbers['rate']:.4f} [{low:.4f}, {high:.4f}] n={status.numbers['n']:,}"
+
+
+@evaluate.command("harness")
+@options.run_argument
+@click.option("--tasks", required=True, metavar="TASK,...", help="Of blimp, arc and text, with commas between.")
+@click.option(
+    "--data",
+    "places",
+    multiple=True,
+    metavar="TASK=PATH",
+    help="File or folder with a task's rows; text without one takes the run's held-out documents.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Items of each file.")
+@options.quiet_option
+@options.json_option
+@click.pass_context
+def harness(
+    ctx: click.Context,
+    run: str | None,
+    tasks: str,
+    places: tuple[str, ...],
+    limit: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Score RUN with EleutherAI's lm-eval beside our own scorer and compare the two. Exit code 3 when they differ.
+
+    Needs the extra harness. Everything is read from local files.
+    """
+    asked = cross_check.parse_tasks(tasks, places, limit)
+    store, config = open_finished(run)
+    extra = tuple(run_harness(values, config.machine) for values in asked)
+    with cross_check.offline():
+        work_on(store, config, ("harness",), quiet=quiet, extra=extra)
+    reports = [store.read(spec.report) for spec in extra]
+    if as_json:
+        print_json({report["name"]: report for report in reports})
+    elif not quiet:
+        cross_check.show(store, reports)
+    ctx.exit(0 if all(report["comparison"]["agree"] for report in reports) else BLOCKED)
 
 
 def measuring_ranks(store: RunStore, config: RunConfig, ddp: bool) -> AbstractContextManager[Ranks]:

@@ -17,9 +17,9 @@ from typing import Any, NoReturn, TypeVar
 
 import picochat
 from picochat.core.errors import PicochatError, refuse
+from picochat.core.extras import require_extra
 from picochat.core.fs import free_bytes, raise_disk_error
 from picochat.core.hashing import sha256_file
-from picochat.data.extras import require_extra
 from picochat.data.imports.config import ANEW, COMMIT
 from picochat.data.imports.hub_errors import (
     NEED,

@@ -6,8 +6,8 @@ import importlib
 from typing import Any
 from urllib.parse import urlsplit
 
+from picochat.core.extras import require_extra
 from picochat.core.redact import redact
-from picochat.data.extras import require_extra
 
 NEED = "datasets of the hub are fetched with huggingface_hub"
 _BUSY = (408, 429)

@@ -6,11 +6,11 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
+from picochat.core.extras import require_extra
 from picochat.core.failpoints import failpoint
 from picochat.core.fs import raise_disk_error, write_atomic
 from picochat.core.hashing import sha256_bytes
 from picochat.core.jsonio import ESCAPE_SURROGATES
-from picochat.data.extras import require_extra
 from picochat.data.imports.manifest import PartFile, part_name
 
 LEVEL = 3

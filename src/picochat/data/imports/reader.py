@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from picochat.core.errors import refuse
+from picochat.core.extras import require_extra
 from picochat.core.jsonio import read_json
-from picochat.data.extras import require_extra
 from picochat.data.imports.manifest import (
     MANIFEST,
     PART_NAME,

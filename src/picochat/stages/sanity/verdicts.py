@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from picochat.artifacts.checks import CheckResult
-from picochat.judgement.registry import SANITY_CHECKS
+from picochat.judgement.sanity_registry import SANITY_CHECKS
 
 
 def judge(check: str, measured: float, bar: float, n: int) -> CheckResult:
