@@ -314,6 +314,12 @@ REASONS: dict[str, Reason] = {
         "set a smaller tokenizer.vocab_size, or give more text",
     ),
     # --- skills: the generated curriculum
+    "skills.disjoint": Reason(
+        4,
+        "an eval whose wording or entities were trained on measures memory and not the skill",
+        "use other identity facts: they stand in every identity row, and none may name a held-out word or act",
+    ),
+    "skills.folder": Reason(2, "generated rows never mix with other files", "choose another --out-dir"),
     "skills.rows": Reason(
         2,
         "rows that repeat are learned by heart instead of the skill",

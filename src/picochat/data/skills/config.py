@@ -80,3 +80,12 @@ class SkillsConfig(Config):
     """Share of spelling rows on made-up words."""
     max_options: int = Field(default=5, ge=2, le=5)
     """Most options of a choice row."""
+
+
+class SkillsPartConfig(Config):
+    """What `picochat data skills` is told: the rows, the facts, and where the words come from."""
+
+    skills: SkillsConfig = SkillsConfig()
+    identity: Identity = Identity()
+    words: str = "builtin"
+    """The pack, file or folder whose documents lend the words: `builtin`, or a path."""

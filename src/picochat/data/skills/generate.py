@@ -86,27 +86,35 @@ def _skill_rows(
         # Plain questions are few: repeating them keeps them as frequent among the greetings as in real use.
         questions = builders[skill]()
         return [questions.draw() for _ in range(count)]
+    share = getattr(config.shares, skill) if split == "train" else 1.0
     if skill != "refusal":
-        return draw_unique(builders[skill](), count)
+        return draw_unique(builders[skill](), count, share)
     harmful = count // 2 if split == "train" else count
     benign = count - harmful if split == "train" else count
+    half = share / 2 if split == "train" else 1.0
     return [
-        *draw_unique(RefusalSkill(split, rng, benign=False), harmful),
-        *draw_unique(RefusalSkill(split, rng, benign=True), benign),
+        *draw_unique(RefusalSkill(split, rng, benign=False), harmful, half),
+        *draw_unique(RefusalSkill(split, rng, benign=True), benign, half),
     ]
 
 
-def draw_unique(skill: Skill, count: int) -> list[SkillRow]:
-    """`count` rows with different prompts. Refuses with `skills.rows` when the pools do not hold that many."""
+def draw_unique(skill: Skill, count: int, share: float = 1.0) -> list[SkillRow]:
+    """`count` rows with different prompts. Refuses with `skills.rows` when the pools do not hold that many.
+
+    The cure names the number of rows that are possible where these rows are a `share` of all.
+    """
     rows: dict[str, SkillRow] = {}
     tries = 0
     while len(rows) < count:
         row = skill.draw()
         tries = tries + 1 if row.user in rows else 0
         if tries > REPEAT_TRIES:
+            possible = int(len(rows) / share)
+            what = "SFT rows in all" if row.split == "train" else f"{row.split} rows a skill"
             refuse(
                 "skills.rows",
                 f"{row.category} has no more new prompts after {len(rows)} {row.split} rows, {count} are asked for",
+                fix=f"ask for at most {possible:,} {what}",
             )
         rows.setdefault(row.user, row)
     return list(rows.values())
