@@ -159,6 +159,20 @@ REASONS: dict[str, Reason] = {
         "each rank of the run saved its own generators",
         "evaluation and serving never fall back; `picochat run PROFILE --out-dir RUN --resume` may take checkpoint.previous",
     ),
+    # --- compare: runs beside each other
+    "compare.questions": Reason(
+        4,
+        "two rates only say something about each other on the same rows",
+        "compare runs that were asked the same rows: build them from the same pack, with the same dataset settings",
+    ),
+    "compare.rows": Reason(
+        4,
+        "a comparison is computed from the stored replies, and these do not give what is stored beside them",
+        "answer the rows again: picochat eval skills RUN",
+    ),
+    "compare.runs": Reason(
+        2, "a comparison needs two different runs or more", "give each run once: picochat eval compare RUN_A RUN_B"
+    ),
     # --- config
     "config.conflict": Reason(2, "two settings contradict each other", "change one of the two keys"),
     "config.key": Reason(2, "an unknown key would be ignored in silence", "correct the spelling, or remove the key"),

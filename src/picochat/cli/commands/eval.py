@@ -10,6 +10,7 @@ import click
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli import options
+from picochat.cli.commands.eval_compare import compare
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
@@ -24,6 +25,9 @@ MEASURING = frozenset({"evaluate"})
 @click.group("eval")
 def evaluate() -> None:
     """Measure a run: its skills, or a published benchmark."""
+
+
+evaluate.add_command(compare)
 
 
 @evaluate.command("skills")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from picochat.artifacts import layout
 from picochat.core.errors import refuse
 from picochat.core.fs import make_dir, write_atomic
 from picochat.core.hashing import sha256_bytes
@@ -26,7 +27,8 @@ from picochat.data.skills.part_facts import describe_set, shared_prompts
 from picochat.data.skills.rows import SkillRows
 
 SCHEMA = "skills-part/1"
-CHAT, HELDOUT, EVAL, FRAGMENT, MANIFEST = "chat.jsonl", "heldout.jsonl", "eval.jsonl", "part.toml", "manifest.json"
+CHAT, FRAGMENT, MANIFEST = "chat.jsonl", "part.toml", "manifest.json"
+HELDOUT, EVAL = Path(layout.CHAT_HELDOUT).name, Path(layout.CHAT_EVAL).name
 FILES = (CHAT, HELDOUT, EVAL, FRAGMENT, MANIFEST)
 MAX_ROWS = 1_000_000
 """All rows are held in memory while they are compared."""
