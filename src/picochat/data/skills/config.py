@@ -76,6 +76,8 @@ class SkillsConfig(Config):
     """Held-out fit rows a skill, counted likewise."""
     style: Literal["steps", "direct"] = "steps"
     """Arithmetic answers: column steps or the result."""
+    reversed_frac: float = Field(default=0.0, ge=0, le=1)
+    """Share of arithmetic rows that ask for the digits of the result in reverse order, a level of its own."""
     pseudo_frac: float = Field(default=0.7, ge=0, le=1)
     """Share of spelling rows on made-up words."""
     max_options: int = Field(default=5, ge=2, le=5)

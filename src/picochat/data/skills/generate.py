@@ -13,7 +13,7 @@ from picochat.data.skills.pools import SPLITS, WordPools, build_word_pools
 from picochat.data.skills.refusal import HELP, REFUSAL, RefusalSkill
 from picochat.data.skills.rows import SkillRow, SkillRows, Split
 from picochat.data.skills.spelling import SpellingSkill
-from picochat.data.skills.templates_arithmetic import SUMS
+from picochat.data.skills.templates_arithmetic import REVERSED, SUMS
 from picochat.data.skills.templates_choice import CHOICES
 from picochat.data.skills.templates_identity import MODELS, QUESTIONS
 from picochat.data.skills.templates_refusal import HARMFUL_VERBS, HARMLESS_VERBS, PERSONS, REQUESTS, THINGS
@@ -44,7 +44,10 @@ def generate_skills(config: SkillsConfig, identity: Identity, documents: Iterabl
     The three sets share no template, greeting or closing, word, number to compare, operand pair,
     (verb, object) pair, person or other model. Refuses with `skills.words` or `skills.rows`.
     """
-    pools = build_word_pools(documents, reserved_words(identity))
+    # Words of the endings are taken from the pools only where the endings are used: else the rows stay what they were.
+    endings = frozenset(word for side in REVERSED.values() for text in side for word in iter_words(text))
+    reserved = reserved_words(identity) | (endings if config.reversed_frac > 0 else frozenset())
+    pools = build_word_pools(documents, reserved)
     counts: dict[Split, dict[str, int]] = {
         "train": {skill: round(config.sft_rows * getattr(config.shares, skill)) for skill in SKILLS},
         "heldout": dict.fromkeys(SKILLS, config.heldout_rows_per_skill),
@@ -78,7 +81,7 @@ def _skill_rows(
     rng = random.Random(f"{config.seed}:{skill}:{split}")
     builders: dict[str, Callable[[], Skill]] = {
         "choice": lambda: ChoiceSkill(split, rng, pools, config.max_options),
-        "arithmetic": lambda: ArithmeticSkill(split, rng, config.style),
+        "arithmetic": lambda: ArithmeticSkill(split, rng, config.style, config.reversed_frac),
         "spelling": lambda: SpellingSkill(split, rng, pools, config.pseudo_frac),
         "identity": lambda: IdentitySkill(split, rng, identity),
     }

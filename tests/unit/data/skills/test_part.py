@@ -33,6 +33,7 @@ from picochat.data.skills.part import (
 )
 from picochat.data.skills.refusal import list_acts
 from picochat.data.skills.rows import SkillRow, SkillRows, Split
+from picochat.data.skills.templates_arithmetic import REVERSED
 from picochat.data.skills.templates_refusal import HARMFUL_VERBS, PERSONS
 from picochat.evals.rows import OptionScore, Reply
 from picochat.evals.scoring import score_row
@@ -223,6 +224,29 @@ def test_both_styles_ask_the_same_and_answer_their_own_way(documents: list[str],
     assert len(rows) == 320
     assert all((" = " in row["assistant"]) == (style == "steps") for row in rows)
     assert files[EVAL] == build_part(part_config(), documents, WORDS)[EVAL]
+
+
+def test_reversed_results_are_a_level_of_their_own(documents: list[str], tmp_path: Path) -> None:
+    write_part(tmp_path, build_part(part_config(reversed_frac=0.4), documents, WORDS))
+    part = Part(tmp_path)
+    levels = Counter(row.level for row in part.eval if row.category == "arithmetic")
+    assert set(levels) == {"easy", "hard", "reversed"} and levels["reversed"] >= 50
+    seen = {row.level: row for row in part.eval if row.category == "arithmetic"}
+    assert seen["reversed"].template != seen["hard"].template
+    for row in part.questions:
+        if row.level == "reversed":
+            plain = re.search(r"(\d+),(\d+)", row.entities[0])
+            assert plain is not None
+            a, b = map(int, plain.groups())
+            assert row.expected[0][::-1] in {str(a + b), str(b - a), str(a * b)}
+    seen_text = "\n".join(row.user for row in part.sft).casefold()
+    turned = [row for row in part.sft if row.template and row.template.endswith(".reversed")]
+    assert 0.3 < len(turned) / 320 < 0.5
+    assert all(row.assistant.rsplit(" ", 1)[1] == row.assistant.rsplit(" = ", 1)[1] for row in turned)
+    for side in ("heldout", "eval"):
+        for ending in REVERSED[side]:
+            assert ending.strip(" .").casefold() not in seen_text
+    assert part.manifest["separation"] == {"shared_prompts": 0, "violations": 0}
 
 
 def test_the_fragment_is_toml_with_the_identity(documents: list[str]) -> None:
