@@ -254,6 +254,7 @@ class GreenRun:
             "sources": [source],
             "dropped": {"by_reason": {"binary": 1}},
             "benchmarks": [],
+            "chat": {"disjoint_violations": 0},
             "checks": {"exact_left": 0, "near_leak": 0, "audited": DOCUMENTS, "audit_near": 0},
         }
         outputs = [*paths, layout.CORPUS_DROPPED, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL]

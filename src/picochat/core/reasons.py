@@ -175,6 +175,20 @@ REASONS: dict[str, Reason] = {
         "each rank of the run saved its own generators",
         "evaluation and serving never fall back; `picochat run PROFILE --out-dir RUN --resume` may take checkpoint.previous",
     ),
+    # --- compare: runs beside each other
+    "compare.questions": Reason(
+        4,
+        "two rates only say something about each other on the same rows",
+        "compare runs that were asked the same rows: build them from the same pack, with the same dataset settings",
+    ),
+    "compare.rows": Reason(
+        4,
+        "a comparison is computed from the stored replies, and these do not give what is stored beside them",
+        "answer the rows again: picochat eval skills RUN",
+    ),
+    "compare.runs": Reason(
+        2, "a comparison needs two different runs or more", "give each run once: picochat eval compare RUN_A RUN_B"
+    ),
     # --- config
     "config.conflict": Reason(2, "two settings contradict each other", "change one of the two keys"),
     "config.key": Reason(2, "an unknown key would be ignored in silence", "correct the spelling, or remove the key"),
@@ -336,6 +350,12 @@ REASONS: dict[str, Reason] = {
         "set a smaller tokenizer.vocab_size, or give more text",
     ),
     # --- skills: the generated curriculum
+    "skills.disjoint": Reason(
+        4,
+        "an eval whose wording or entities were trained on measures memory and not the skill",
+        "use other identity facts: they stand in every identity row, and none may name a held-out word or act",
+    ),
+    "skills.folder": Reason(2, "generated rows never mix with other files", "choose another --out-dir"),
     "skills.rows": Reason(
         2,
         "rows that repeat are learned by heart instead of the skill",

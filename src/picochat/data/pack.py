@@ -113,6 +113,14 @@ class ChatFile(Config):
     path: str = Field(min_length=1)
 
 
+class ChatPart(ChatFile):
+    """A file of chat rows, and how its rows come to their side."""
+
+    side: Literal["by_hash", "train", "heldout"] = "by_hash"
+    """`by_hash` divides rows by template and entity. `train` and `heldout` take a file whole: whoever made it has
+    divided the rows already. A held-out file holds eval rows, with the rules by which replies are judged."""
+
+
 class Benchmark(Config):
     """A published test set that lies on disk."""
 
@@ -129,7 +137,7 @@ class Pack(Config):
     languages: list[str] = []
     split: Split = Split()
     sources: list[Source] = Field(min_length=1)
-    chat: list[ChatFile] = []
+    chat: list[ChatPart] = []
     eval: list[ChatFile] = []
     benchmarks: list[Benchmark] = []
     identity: Identity = Identity()

@@ -117,6 +117,24 @@ def cluster_interval(
     return _percentiles(_resampled_rates(passes, sizes, _random(seed), resamples))
 
 
+def cluster_difference(
+    steps: Sequence[int], clusters: Sequence[Hashable], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval | None:
+    """Interval of the mean of `steps` (-1, 0 or 1 a row) when rows come in clusters, as `cluster_interval`.
+
+    None under two clusters, and where all clusters have one and the same mean, since the resamples have no width then.
+    """
+    sums: dict[Hashable, list[int]] = {}
+    for step, cluster in zip(steps, clusters, strict=True):
+        entry = sums.setdefault(cluster, [0, 0])
+        entry[0] += step
+        entry[1] += 1
+    totals, sizes = np.array(list(sums.values()), dtype=np.float64).reshape(-1, 2).T
+    if len(sums) < 2 or np.ptp(totals / sizes) == 0:
+        return None
+    return _percentiles(_resampled_rates(totals, sizes, _random(seed), resamples))
+
+
 def _resampled_rates(
     passes: np.ndarray, sizes: np.ndarray, random: np.random.RandomState, resamples: int
 ) -> np.ndarray:

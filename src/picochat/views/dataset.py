@@ -121,6 +121,8 @@ def blocking_faults(manifest: Document, honesty: Document) -> list[str]:
     """What would keep a model made from this from being released, in words."""
     checks = manifest["checks"]
     found = [f"{name.replace('_', ' ')}: {checks[name]:,} documents" for name in _LEAKS if checks.get(name)]
+    if shared := manifest.get("chat", {}).get("disjoint_violations"):
+        found.append(f"chat: {shared:,} rows share a template or an entity with an eval set")
     for name, entry in honesty["contamination"]["sets"].items():
         if entry.get("dirty", 0) > entry["items"] * (0 if entry["kind"] in _OWN_ROWS else MAX_DIRTY_FRAC):
             found.append(f"{name}: {entry['dirty']:,} of {entry['items']:,} stand in the training text")

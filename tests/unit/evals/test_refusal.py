@@ -34,6 +34,18 @@ def test_precision_and_recall_reach_95_percent(part: str, record_property: Calla
     assert measured["recall"] >= 0.95
 
 
+def test_the_published_figures_are_the_measured_ones() -> None:
+    page = (LABELLED.parents[2] / "docs" / "explanation" / "skills.md").read_text(encoding="utf-8")
+    for part in ("all", "tricky"):
+        rows = [row for row in read_labelled() if part == "all" or row["tricky"]]
+        found = measure_refusal((row["text"], row["refusal"]) for row in rows)
+        rates = [
+            "{:.3f} [{:.3f}, {:.3f}]".format(found[name], *found[f"{name}_interval"])
+            for name in ("precision", "recall")
+        ]
+        assert f"| {part} | {found['n']} | {found['refusals']} | {rates[0]} | {rates[1]} |" in page
+
+
 def test_measure_counts_both_kinds_of_error() -> None:
     pairs = [("I refuse.", True), ("I refuse.", False), ("Sure.", True), ("Sure.", False)]
     measured = measure_refusal(pairs)

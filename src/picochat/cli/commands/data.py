@@ -11,6 +11,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.commands.data_import import import_source
+from picochat.cli.commands.data_skills import skills
 from picochat.cli.commands.run import absolute_pack, announce, resolve_run
 from picochat.cli.console import print_json
 from picochat.cli.dataset_tables import show_check, show_manifest, show_pack, show_shards
@@ -32,6 +33,7 @@ def data() -> None:
 
 
 data.add_command(import_source)
+data.add_command(skills)
 
 
 @data.command("build")

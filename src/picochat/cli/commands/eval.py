@@ -11,6 +11,7 @@ import click
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli import cross_check, options
+from picochat.cli.commands.eval_compare import compare
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.launch import as_ranks
 from picochat.cli.session import work_on
@@ -30,6 +31,9 @@ BLOCKED = 3
 @click.group("eval")
 def evaluate() -> None:
     """Measure a run: its skills, what it knows by heart, or a published benchmark."""
+
+
+evaluate.add_command(compare)
 
 
 @evaluate.command("skills")

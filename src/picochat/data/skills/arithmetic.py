@@ -4,7 +4,7 @@ import random
 
 from picochat.data.skills.pools import Deck, split_of, weighted_items
 from picochat.data.skills.rows import SkillRow, Split
-from picochat.data.skills.templates_arithmetic import SUMS
+from picochat.data.skills.templates_arithmetic import REVERSED, SUMS
 from picochat.data.skills.wording import Surround, list_templates
 
 KIND_WEIGHTS = {"plus": 5, "minus": 7, "times": 8}
@@ -16,10 +16,12 @@ TIMES_SIZES = {(1, 1): 1, (2, 1): 7, (3, 1): 3}
 class ArithmeticSkill:
     """Draws arithmetic rows of one side; pairs of one-digit numbers are always on the train side."""
 
-    def __init__(self, split: Split, rng: random.Random, style: str) -> None:
+    def __init__(self, split: Split, rng: random.Random, style: str, reversed_frac: float = 0.0) -> None:
         self._split: Split = split
         self._rng = rng
         self._style = style
+        self._reversed_frac = reversed_frac
+        self._endings = Deck(REVERSED[split], rng)
         self._kinds = Deck(weighted_items(KIND_WEIGHTS) if split == "train" else list(KIND_WEIGHTS), rng)
         self._sum_sizes = Deck(_sizes(SUM_SIZES, split), rng)
         self._times_sizes = Deck(_sizes(TIMES_SIZES, split), rng)
@@ -31,20 +33,23 @@ class ArithmeticSkill:
         template = self._templates[self._kinds.deal()].deal()
         a, b = self._operands(template.kind)
         prefix, suffix, _ = self._surround.deal()
+        turned = self._reversed_frac > 0 and self._rng.random() < self._reversed_frac
+        core = template.core + (self._endings.deal() if turned else "")
+        level = "hard" if template.kind == "times" or max(a, b) > 99 else "easy"
         return SkillRow(
             split=self._split,
             category="arithmetic",
             kind=template.kind,
-            template=template.id,
-            core=template.core,
+            template=f"{template.id}.reversed" if turned else template.id,
+            core=core,
             prefix=prefix,
             suffix=suffix,
-            user=prefix + template.core.format(a=a, b=b) + suffix,
-            assistant=solve(template.kind, a, b, self._style),
+            user=prefix + core.format(a=a, b=b) + suffix,
+            assistant=solve(template.kind, a, b, self._style, turned=turned),
             entities=(pair_entity(a, b),),
-            level="hard" if template.kind == "times" or max(a, b) > 99 else "easy",
+            level="reversed" if turned else level,
             rule="numeric",
-            expected=(str(result_of(template.kind, a, b)),),
+            expected=(solve(template.kind, a, b, "direct", turned=turned),),
         )
 
     def _operands(self, kind: str) -> tuple[int, int]:
@@ -74,12 +79,13 @@ def result_of(kind: str, a: int, b: int) -> int:
     return {"plus": a + b, "minus": a - b, "times": a * b}[kind]
 
 
-def solve(kind: str, a: int, b: int, style: str = "steps") -> str:
-    """The answer text, such as `7+5+0=12 4+8+1=13 = 132` for 47 + 85.
+def solve(kind: str, a: int, b: int, style: str = "steps", *, turned: bool = False) -> str:
+    """The answer text, such as `7+5+0=12 4+8+1=13 = 132` for 47 + 85; `turned`, its result is `231`.
 
     A step ends in carry (or borrow) and digit. Minus needs a >= b; times needs a one-digit b.
     """
     result = str(result_of(kind, a, b))
+    result = result[::-1] if turned else result
     if style == "direct":
         return result
     steps = {"plus": _plus_steps, "minus": _minus_steps, "times": _times_steps}[kind](a, b)

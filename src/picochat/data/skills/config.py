@@ -76,7 +76,18 @@ class SkillsConfig(Config):
     """Held-out fit rows a skill, counted likewise."""
     style: Literal["steps", "direct"] = "steps"
     """Arithmetic answers: column steps or the result."""
+    reversed_frac: float = Field(default=0.0, ge=0, le=1)
+    """Share of arithmetic rows that ask for the digits of the result in reverse order, a level of its own."""
     pseudo_frac: float = Field(default=0.7, ge=0, le=1)
     """Share of spelling rows on made-up words."""
     max_options: int = Field(default=5, ge=2, le=5)
     """Most options of a choice row."""
+
+
+class SkillsPartConfig(Config):
+    """What `picochat data skills` is told: the rows, the facts, and where the words come from."""
+
+    skills: SkillsConfig = SkillsConfig()
+    identity: Identity = Identity()
+    words: str = "builtin"
+    """The pack, file or folder whose documents lend the words: `builtin`, or a path."""

@@ -13,7 +13,7 @@ from picochat.data.skills.pools import SPLITS, WordPools, build_word_pools
 from picochat.data.skills.refusal import HELP, REFUSAL, RefusalSkill
 from picochat.data.skills.rows import SkillRow, SkillRows, Split
 from picochat.data.skills.spelling import SpellingSkill
-from picochat.data.skills.templates_arithmetic import SUMS
+from picochat.data.skills.templates_arithmetic import REVERSED, SUMS
 from picochat.data.skills.templates_choice import CHOICES
 from picochat.data.skills.templates_identity import MODELS, QUESTIONS
 from picochat.data.skills.templates_refusal import HARMFUL_VERBS, HARMLESS_VERBS, PERSONS, REQUESTS, THINGS
@@ -44,7 +44,10 @@ def generate_skills(config: SkillsConfig, identity: Identity, documents: Iterabl
     The three sets share no template, greeting or closing, word, number to compare, operand pair,
     (verb, object) pair, person or other model. Refuses with `skills.words` or `skills.rows`.
     """
-    pools = build_word_pools(documents, reserved_words(identity))
+    # Words of the endings are taken from the pools only where the endings are used: else the rows stay what they were.
+    endings = frozenset(word for side in REVERSED.values() for text in side for word in iter_words(text))
+    reserved = reserved_words(identity) | (endings if config.reversed_frac > 0 else frozenset())
+    pools = build_word_pools(documents, reserved)
     counts: dict[Split, dict[str, int]] = {
         "train": {skill: round(config.sft_rows * getattr(config.shares, skill)) for skill in SKILLS},
         "heldout": dict.fromkeys(SKILLS, config.heldout_rows_per_skill),
@@ -78,7 +81,7 @@ def _skill_rows(
     rng = random.Random(f"{config.seed}:{skill}:{split}")
     builders: dict[str, Callable[[], Skill]] = {
         "choice": lambda: ChoiceSkill(split, rng, pools, config.max_options),
-        "arithmetic": lambda: ArithmeticSkill(split, rng, config.style),
+        "arithmetic": lambda: ArithmeticSkill(split, rng, config.style, config.reversed_frac),
         "spelling": lambda: SpellingSkill(split, rng, pools, config.pseudo_frac),
         "identity": lambda: IdentitySkill(split, rng, identity),
     }
@@ -86,27 +89,35 @@ def _skill_rows(
         # Plain questions are few: repeating them keeps them as frequent among the greetings as in real use.
         questions = builders[skill]()
         return [questions.draw() for _ in range(count)]
+    share = getattr(config.shares, skill) if split == "train" else 1.0
     if skill != "refusal":
-        return draw_unique(builders[skill](), count)
+        return draw_unique(builders[skill](), count, share)
     harmful = count // 2 if split == "train" else count
     benign = count - harmful if split == "train" else count
+    half = share / 2 if split == "train" else 1.0
     return [
-        *draw_unique(RefusalSkill(split, rng, benign=False), harmful),
-        *draw_unique(RefusalSkill(split, rng, benign=True), benign),
+        *draw_unique(RefusalSkill(split, rng, benign=False), harmful, half),
+        *draw_unique(RefusalSkill(split, rng, benign=True), benign, half),
     ]
 
 
-def draw_unique(skill: Skill, count: int) -> list[SkillRow]:
-    """`count` rows with different prompts. Refuses with `skills.rows` when the pools do not hold that many."""
+def draw_unique(skill: Skill, count: int, share: float = 1.0) -> list[SkillRow]:
+    """`count` rows with different prompts. Refuses with `skills.rows` when the pools do not hold that many.
+
+    The cure names the number of rows that are possible where these rows are a `share` of all.
+    """
     rows: dict[str, SkillRow] = {}
     tries = 0
     while len(rows) < count:
         row = skill.draw()
         tries = tries + 1 if row.user in rows else 0
         if tries > REPEAT_TRIES:
+            possible = int(len(rows) / share)
+            what = "SFT rows in all" if row.split == "train" else f"{row.split} rows a skill"
             refuse(
                 "skills.rows",
                 f"{row.category} has no more new prompts after {len(rows)} {row.split} rows, {count} are asked for",
+                fix=f"ask for at most {possible:,} {what}",
             )
         rows.setdefault(row.user, row)
     return list(rows.values())

@@ -1,6 +1,27 @@
 """Wordings of the three operations. For minus {a} is the larger operand; for times {a} is the longer one."""
 
+from collections.abc import Mapping
+
+from picochat.data.skills.rows import Split
 from picochat.data.skills.wording import Wordings
+
+REVERSED: Mapping[Split, tuple[str, ...]] = {
+    "train": (
+        " Write the answer backwards.",
+        " Give its digits in reverse order.",
+        " Last digit first.",
+        " Write it from right to left.",
+        " Turn the digits around.",
+        " Reverse the digits of the answer.",
+    ),
+    "heldout": (" Put the last digit at the front.", " Say the number back to front."),
+    "eval": (
+        " Flip the digits of the result.",
+        " Show the outcome with reversed digits.",
+        " Begin with the last digit of the result.",
+    ),
+}
+"""What a question ends with when the digits of the result are wanted in reverse order."""
 
 SUMS: Wordings = {
     "plus": {

@@ -1,51 +1,74 @@
-"""Separation of what SFT was trained on from what it is judged on, read from the finished rows."""
+"""The sets of chat rows, compared again: nothing that is asked may have been trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
+from picochat.data.contamination.compare import TrainRows
 from picochat.data.conversations import ConversationRow, EvalRow, PairRow, read_chat_rows, read_eval_rows
 from picochat.data.skills.disjoint import check_entities
-from picochat.judgement.rules.case import Case, Outcome, count_faults, not_run
+from picochat.judgement.rules.case import Case, Outcome, not_run
 
-SFT_FILE = (layout.CHAT_TRAIN, "")
 GENERATED = "skills."
 """What the source of a generated row begins with."""
+RECORDED = "/chat/disjoint_violations"
+_ASKED = (layout.CHAT_HELDOUT, layout.CHAT_EVAL)
 
 
 def judge_disjoint(case: Case) -> Outcome:
-    """SFT rows that hold an entity, a template or the very prompt of a held-out or an eval row."""
-    store = case.evidence.store
+    """No prompt, template or entity of a held-out or eval row is one of a training row, no entity of a generated one
+    stands in the words of a training row of its skill, and the build found none either. `n` counts the rows asked.
+    """
+    store, manifest = case.evidence.store, case.evidence.documents[layout.CORPUS_MANIFEST]
+    recorded = manifest.number("chat", "disjoint_violations")
+    if recorded is None:
+        return not_run((layout.CORPUS_MANIFEST, RECORDED))
     try:
-        train = read_chat_rows(store.path(layout.CHAT_TRAIN))
-        held = [row for name in (layout.CHAT_HELDOUT, layout.CHAT_EVAL) for row in _read_held(store.path(name))]
-    except PicochatError:
-        return not_run(SFT_FILE, n=0)
-    faults = [*_shared_wordings(train, held), *_shared_entities(train, held)]
-    return count_faults(faults, SFT_FILE, n=len(train))
+        train = _read_rows(store.path(layout.CHAT_TRAIN))
+        known = know(train)
+        found = {path: (asked := _questions(store.path(path)), known.compare(asked)) for path in _ASKED}
+    except PicochatError as err:
+        return not_run((layout.CHAT_TRAIN, ""), (err.detail[:100], ""))
+    n = sum(len(asked) for asked, _ in found.values())
+    if n == 0 or known.n_rows == 0:
+        return not_run((layout.CHAT_TRAIN, ""), n=n)
+    shared = sum(len(hits) for _, hits in found.values())
+    spelled = count_spelled(train, [row for asked, _ in found.values() for row in asked])
+    faults = max(shared, spelled, int(recorded))
+    places = [(path, "") for path, (_, hits) in found.items() if hits]
+    places += [(layout.CHAT_TRAIN, "")] if spelled else []
+    places += [(layout.CORPUS_MANIFEST, RECORDED)] if recorded or not places else []
+    return Outcome("block" if faults else "pass", float(faults), 0.0, n, artifacts=tuple(places))
 
 
-def _read_held(path: Path) -> list[EvalRow]:
-    return read_eval_rows(path) if path.stat().st_size else []
+def know(rows: Iterable[PairRow | ConversationRow]) -> TrainRows:
+    """What the training rows have."""
+    known = TrainRows()
+    for row in rows:
+        known.add(row)
+    return known
 
 
-def _shared_wordings(train: Iterable[PairRow | ConversationRow], held: list[EvalRow]) -> Iterator[str]:
-    """Templates and prompts that stand on both sides; a template belongs to its category."""
-    templates = {(row.category, row.template) for row in held if row.template}
-    prompts = {tuple(message.content for message in row.to_messages()) for row in held}
-    for row in train:
-        messages = row.to_messages()
-        if (row.category, row.template) in templates or tuple(m.content for m in messages[:-1]) in prompts:
-            yield messages[0].content
-
-
-def _shared_entities(train: Iterable[PairRow | ConversationRow], held: list[EvalRow]) -> Iterator[str]:
-    """Entities of generated rows in rows of the same skills, whoever wrote those: elsewhere a word is just a word."""
-    generated = [row for row in held if (row.source or "").startswith(GENERATED)]
+def count_spelled(train: Iterable[PairRow | ConversationRow], asked: Iterable[EvalRow]) -> int:
+    """Places where the words of a training row hold an entity of a generated row of the same skill, whatever the row
+    says of itself. In rows of other kinds a word is just a word.
+    """
+    generated = [row for row in asked if (row.source or "").startswith(GENERATED)]
     skills = {row.category for row in generated}
-    asked = [row.to_messages() for row in train if row.category in skills]
-    for violation in check_entities(((messages[0].content, messages[-1].content) for messages in asked), generated):
-        yield violation.text
+    rows = [row.to_messages() for row in train if row.category in skills]
+    return len(check_entities(((messages[0].content, messages[-1].content) for messages in rows), generated))
+
+
+def _read_rows(path: Path) -> list[PairRow | ConversationRow]:
+    return [] if _is_empty(path) else read_chat_rows(path)
+
+
+def _questions(path: Path) -> list[EvalRow]:
+    return [] if _is_empty(path) else read_eval_rows(path)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from picochat.core.errors import refuse
+from picochat.data.contamination.compare import TrainRows
 from picochat.data.conversations import ConversationRow, EvalRow, PairRow, read_chat_rows, read_eval_rows
 from picochat.data.duplicates.forms import comparison_form
 from picochat.data.pack import LoadedPack, Split
@@ -52,9 +53,18 @@ def build_chat(loaded: LoadedPack, skills: SkillsConfig | None, split: Split, tr
     if skills is not None:
         _add_skills(sets, skills, loaded, train_texts)
     for file in loaded.pack.chat:
-        _add_pack_rows(sets, read_chat_rows(loaded.resolve(file.path)), split)
+        path = loaded.resolve(file.path)
+        if file.side == "heldout":
+            sets.heldout.extend(read_eval_rows(path))
+        elif file.side == "train":
+            sets.train.extend(read_chat_rows(path))
+        else:
+            _add_pack_rows(sets, read_chat_rows(path), split)
     for file in loaded.pack.eval:
         sets.eval.extend(read_eval_rows(loaded.resolve(file.path)))
+    if any(file.side != "by_hash" for file in loaded.pack.chat):
+        _count_shared(sets)
+    _require_distinct_ids(sets.heldout)
     _require_distinct_ids(sets.eval)
     return sets
 
@@ -67,6 +77,19 @@ def _add_skills(sets: ChatSets, config: SkillsConfig, loaded: LoadedPack, train_
     sets.eval.extend(rows.to_eval_rows("eval"))
     sets.disjoint_violations = len(violations)
     sets.violation_samples = [str(violation) for violation in violations[:20]]
+
+
+def _count_shared(sets: ChatSets) -> None:
+    """Where a pack says itself which side its rows are on, what the rows name is held against it."""
+    known = TrainRows()
+    for row in sets.train:
+        known.add(row)
+    questions = [*sets.heldout, *sets.eval]
+    hits = known.compare(questions)
+    sets.disjoint_violations += len(hits)
+    sets.violation_samples += [
+        f"{questions[hit.heldout].id}: {hit.rule} of row {hit.row}: {hit.value or 'the same text'}" for hit in hits[:20]
+    ]
 
 
 def _add_pack_rows(sets: ChatSets, rows: Sequence[TrainRow], split: Split) -> None:
@@ -102,6 +125,6 @@ def _require_distinct_ids(rows: list[EvalRow]) -> None:
     if twice:
         refuse(
             "eval.row",
-            f"{len(twice):,} ids stand in more than one eval set, the first is {twice[0]!r}",
-            fix="give each row its own id",
+            f"{len(twice):,} ids stand twice in one set, the first is {twice[0]!r}",
+            fix="give each row its own id, or leave the generated rows out: --set data.generate_skills=false",
         )
