@@ -6,8 +6,8 @@ import pytest
 import torch
 from tests.support.chat_run import build_model, build_tokenizer, chat_run
 
+from picochat.core import extras
 from picochat.core.errors import PicochatError
-from picochat.data import extras
 from picochat.evals.harness.tasks import ChoiceItem, TextItem, build_arc_task, build_text_task
 from picochat.stages.harness.config import HarnessConfig
 from picochat.stages.harness.markdown import render_report
