@@ -7,6 +7,7 @@ score; an item that could not be checked is never counted as clean and stands ap
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from picochat.artifacts import layout
@@ -31,6 +32,7 @@ _BENCHMARK = ("n", "rate", "interval", "adjusted", "adjusted_interval")
 _UNUSABLE = (PicochatError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 
 
+@lru_cache(maxsize=1)
 def build_contamination(evidence: RunEvidence) -> dict[str, Any]:
     """By set: how many items are dirty, clean and uncheckable, and the scores on each of them.
 

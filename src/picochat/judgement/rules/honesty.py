@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import iter_jsonl
+from picochat.judgement.benchmarks import BenchmarkEvidence
 from picochat.judgement.clean_scores import SECTION, build_contamination
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
@@ -47,19 +49,37 @@ def judge_preferences(case: Case) -> Outcome:
 
 
 def judge_benchmarks(case: Case) -> Outcome:
-    """Of the items of the benchmark that fares worst, the share that stands in a training text."""
-    names = [layout.benchmark_dir(benchmark.name) for benchmark in case.evidence.benchmarks]
-    if not names:
+    """Of the items of the benchmark that fares worst, the share that stands in a training text.
+
+    A benchmark with such items has to reach its threshold on its clean ones too, whatever the share.
+    """
+    outcomes = [_judge_benchmark(case, benchmark) for benchmark in case.evidence.benchmarks]
+    order = ("not_run", "block", "warn", "pass")
+    if not outcomes:
         return not_run(PLACE, n=0)
-    shares = []
-    for name in names:
-        entry = _scanned_set(case.evidence, name)
-        if entry is None:
-            return not_run((layout.HONESTY, f"/{SECTION}/sets/{name.replace('/', '~1')}"), n=0)
-        dirty = max(entry["dirty"], len(_hits(case.evidence)[name, CORPUS] | _hits(case.evidence)[name, SFT]))
-        shares.append((dirty / entry["items"], entry["items"], name))
-    share, items, name = max(shares)
-    return within(case, share, (layout.HONESTY, f"/{SECTION}/sets/{name.replace('/', '~1')}"), n=items)
+    return min(outcomes, key=lambda found: (order.index(found.verdict), -float(found.measured or 0.0)))
+
+
+def _judge_benchmark(case: Case, benchmark: BenchmarkEvidence) -> Outcome:
+    name = layout.benchmark_dir(benchmark.name)
+    entry, place = _scanned_set(case.evidence, name), _place(name)
+    if entry is None or not entry["items"]:
+        return not_run(place, n=0)
+    dirty = max(entry["dirty"], len(_hits(case.evidence)[name, CORPUS] | _hits(case.evidence)[name, SFT]))
+    outcome = within(case, dirty / entry["items"], place, n=entry["items"])
+    threshold = benchmark.facts.adjusted_threshold if benchmark.facts else None
+    clean = value_at(entry, "scores", "score", "clean")
+    if not dirty or threshold is None or (clean and clean["adjusted_interval"] and _reaches(clean, threshold)):
+        return outcome
+    return replace(outcome, verdict="block")
+
+
+def _reaches(clean: dict[str, Any], threshold: float) -> bool:
+    return clean["adjusted_interval"][0] > 0 and clean["adjusted"] >= threshold
+
+
+def _place(name: str) -> tuple[str, str]:
+    return layout.HONESTY, f"/{SECTION}/sets/{name.replace('/', '~1')}"
 
 
 def judge_checkable(case: Case) -> Outcome:
@@ -71,7 +91,7 @@ def judge_checkable(case: Case) -> Outcome:
     share, items, name = min(
         (1 - entry["uncheckable"] / entry["items"], entry["items"], name) for entry, name in entries
     )
-    return within(case, share, (layout.HONESTY, f"/{SECTION}/sets/{name.replace('/', '~1')}"), n=items)
+    return within(case, share, _place(name), n=items)
 
 
 def _count_dirty(case: Case, names: Iterable[str], against: str) -> Outcome:
@@ -80,7 +100,7 @@ def _count_dirty(case: Case, names: Iterable[str], against: str) -> Outcome:
         entry = _scanned_set(evidence, name)
         row = _matrix_row(evidence, name, against)
         if entry is None or row is None:
-            return not_run((layout.HONESTY, f"/{SECTION}/sets/{name}"), n=0)
+            return not_run(_place(name), n=0)
         found = max(row["dirty"], len(_hits(evidence)[name, against]))
         counts, items = counts + found, items + entry["items"]
         if found:
@@ -113,6 +133,7 @@ def _matrix_row(evidence: RunEvidence, name: str, against: str) -> dict[str, Any
     return None
 
 
+@lru_cache(maxsize=1)
 def _hits(evidence: RunEvidence) -> Hits:
     """What the list of hits names."""
     found: Hits = defaultdict(set)
