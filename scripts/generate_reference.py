@@ -188,7 +188,8 @@ def _asked(profile: Any, name: str, direction: str) -> str:
     for check in profile.checks:
         if check.id == name:
             bound = f" {direction} {check.threshold:g}" if check.threshold is not None else ""
-            return f"{check.column}{bound}{f', n >= {check.minimum_n}' if check.minimum_n else ''}"
+            warns = f", warns beyond {check.warn_at:g}" if check.warn_at is not None else ""
+            return f"{check.column}{bound}{warns}{f', n >= {check.minimum_n}' if check.minimum_n else ''}"
     return "not judged"
 
 

@@ -11,7 +11,12 @@ from picochat.judgement.documents import Document
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding
 
-NEEDS = {"data.split_leak": (layout.CORPUS, layout.CORPUS_DOCUMENTS, f"{layout.SHARDS}/")}
+_TEXT = (layout.CORPUS, layout.CORPUS_DOCUMENTS)
+NEEDS = {
+    "data.split_leak": (*_TEXT, f"{layout.SHARDS}/"),
+    "honesty.extractable": _TEXT,
+    "honesty.exposure": _TEXT,
+}
 """By check: the files whose content its rule reads and that a bundle may leave out. A name that ends in / begins
 others. Every other rule reads only what each bundle holds."""
 

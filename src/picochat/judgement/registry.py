@@ -228,13 +228,6 @@ CHECKS: dict[str, CheckFacts] = {
         "rows",
         "<=",
     ),
-    "honesty.preferences": CheckFacts(
-        "eval rows in preference pairs",
-        "a preferred answer to an eval row gives the answer away",
-        "take them out of the pairs, in a new run",
-        "rows",
-        "<=",
-    ),
     "honesty.sft": CheckFacts(
         "eval rows in the rows of fine-tuning",
         "an answer that was trained is not a skill",
@@ -394,11 +387,11 @@ LATEST_VERSION = 2
 PROFILE_NAMES = ("research", "first_release", "skill_release")
 
 PROFILE_DIGESTS: dict[tuple[str, int], str] = {
-    ("research", 2): "718cbd5de299dea0d666ac2c99345c3b006bbe5cfe79c92c6c56cad0a2c4fcad",
+    ("research", 2): "2c8fbd89bd2c5a8215a0ba27ad604ab98cabb6e8e8cb83475937000f1864ec48",
     ("research", 1): "e1dbbe8748f654bdd098d6a2301b0c3e54730f2b6d3ae76d24caa8db49482948",
-    ("first_release", 2): "9e30e78ff983633865185fb9ee222a630b95a375d03538e487bd1613a2a9b68e",
+    ("first_release", 2): "c64bba63e5aba414cb104124cccec61601f9dcdc92513d32fa4eac0551610696",
     ("first_release", 1): "18363a8d305e5eaf3c131032802c648aa943076bf2befa2063f883fa245ca962",
-    ("skill_release", 2): "48487d458a12c87e6d1e26344c7f22323e71ae00c11a1de0d1bfb36149049ae1",
+    ("skill_release", 2): "ba3070f14eb1db3eebf9ffc43a1a1dcd9851772e1f79975e991b08bf7e0d90fa",
     ("skill_release", 1): "d95642e032cde7efc6e263785907ab5ccfc2caf558edebece4109c007847d4f4",
 }
 """sha256 of each profile file by name and version. A file that differs is an edited profile: gate.evidence blocks."""

@@ -106,7 +106,7 @@ STAGES = (
     ),
     StageSpec(
         "memorisation",
-        "memorisation",
+        "what was learned by heart",
         layout.MEMORISATION,
         "memorisation",
         lambda c: (c.memorisation, c.machine),

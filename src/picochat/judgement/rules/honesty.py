@@ -43,11 +43,6 @@ def judge_heldout(case: Case) -> Outcome:
     return _count_dirty(case, (HELDOUT,), SFT)
 
 
-def judge_preferences(case: Case) -> Outcome:
-    """Preference rows: there is no stage that trains on any, so there is nothing that could hold an eval row."""
-    return within(case, 0.0, (layout.CORPUS_MANIFEST, "/chat")) if _report(case.evidence) else not_run(PLACE)
-
-
 def judge_benchmarks(case: Case) -> Outcome:
     """Of the items of the benchmark that fares worst, the share that stands in a training text.
 

@@ -37,7 +37,6 @@ RULES: dict[str, Rule] = {
     "skills.disjoint": skills.judge_disjoint,
     "honesty.corpus": honesty.judge_corpus,
     "honesty.sft": honesty.judge_sft,
-    "honesty.preferences": honesty.judge_preferences,
     "honesty.heldout": honesty.judge_heldout,
     "honesty.benchmarks": honesty.judge_benchmarks,
     "honesty.extractable": memorisation.judge_extractable,
