@@ -6,7 +6,7 @@ import click
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
-from picochat.cli import options
+from picochat.cli import gate_views, options, waiving
 from picochat.cli.console import print_json
 from picochat.cli.session import work_on
 from picochat.cli.verdict import show_gate
@@ -29,6 +29,8 @@ BLOCKED = 3
 @click.option("--reason", metavar="TEXT", help="With --waive: why.")
 @click.option("--until", metavar="YYYY-MM-DD", help="With --waive: the last day on which it holds.")
 @click.option("--unwaive", metavar="CHECK", help="Take the waiver of a check back.")
+@click.option("--explain", metavar="CHECK", help="Show what a check asks and where its numbers stand; writes nothing.")
+@click.option("--against", metavar="OTHER", help="Set RUN against another run, check by check; writes nothing.")
 @options.quiet_option
 @options.json_option
 @click.pass_context
@@ -41,22 +43,27 @@ def gate(
     reason: str | None,
     until: str | None,
     unwaive: str | None,
+    explain: str | None,
+    against: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Judge RUN (default: the newest) and write gate.json and the summary anew. Exit code 3 when blocked."""
-    _require_fitting(waive, by, reason, until, unwaive)
+    _require_one({"--waive": waive, "--unwaive": unwaive, "--explain": explain, "--against": against})
+    _require_fitting(waive, {"--by": by, "--reason": reason, "--until": until})
     store = options.find_run(run)
     profile = gate_profile or load_run_record(store).gate_profile
+    if explain is not None:
+        gate_views.show_explanation(store, profile, explain, as_json=as_json)
+        return
+    if against is not None:
+        gate_views.show_comparison(store, options.find_run(against), profile, as_json=as_json)
+        return
     config = _config_of(store, profile)
     if waive is not None:
-        from picochat.cli.waiving import give_waiver
-
-        give_waiver(store, profile, waive, by=by or "", reason=reason or "", until=until or "")
+        waiving.give_waiver(store, profile, waive, by=by or "", reason=reason or "", until=until or "")
     if unwaive is not None:
-        from picochat.cli.waiving import take_back
-
-        take_back(store, unwaive)
+        waiving.take_back(store, unwaive)
     work_on(store, config, ("summary",), quiet=True)
     found = store.read(layout.GATE)
     if as_json:
@@ -72,14 +79,15 @@ def _config_of(store: RunStore, gate_profile: str) -> RunConfig:
     return resolve(record.profile, config, [("flag", {"summary": {"gate_profile": gate_profile}})]).config
 
 
-def _require_fitting(
-    waive: str | None, by: str | None, reason: str | None, until: str | None, unwaive: str | None
-) -> None:
-    """Options that belong together are given together. Raises click.UsageError."""
-    given = {"--by": by, "--reason": reason, "--until": until}
+def _require_one(given: dict[str, str | None]) -> None:
+    """Raises click.UsageError when two things are asked at once."""
+    if len(names := [name for name, value in given.items() if value is not None]) > 1:
+        raise click.UsageError(f"{' and '.join(names)} are commands of their own: give one at a time")
+
+
+def _require_fitting(waive: str | None, given: dict[str, str | None]) -> None:
+    """A waiver has a person, a reason and an expiry, and these have no meaning without it. Raises click.UsageError."""
     if waive is not None and (missing := [name for name, value in given.items() if value is None]):
         raise click.UsageError(f"--waive needs a person, a reason and an expiry: {', '.join(missing)} is missing")
     if waive is None and (extra := [name for name, value in given.items() if value is not None]):
         raise click.UsageError(f"{', '.join(extra)} says nothing without --waive")
-    if waive is not None and unwaive is not None:
-        raise click.UsageError("--waive and --unwaive are two commands: give one at a time")
