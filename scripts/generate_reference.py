@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.artifacts.run_record import RunRecord
+from picochat.artifacts.waivers import WaiverFile
 from picochat.checkpoint.format import CheckpointManifest
 from picochat.cli.app import cli
 from picochat.core.config import flatten
@@ -45,6 +46,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "manifest": Manifest,
     "file_ref": FileRef,
     "check_result": CheckResult,
+    "waivers": WaiverFile,
     "checkpoint_manifest": CheckpointManifest,
     "benchmark_config": BenchmarkConfig,
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from picochat.artifacts.schema import Record
+from picochat.artifacts.waivers import Waiver
 
 Verdict = Literal["pass", "warn", "block", "not_run", "waived"]
 GateVerdict = Literal["approved", "warn", "blocked"]
@@ -34,6 +35,15 @@ class CheckResult(Record):
     evidence: tuple[Evidence, ...] = ()
     inputs: tuple[str, ...] = ()
     """Digests of what was judged: when they change, the result is stale."""
+    waiver: Waiver | None = None
+    """Of a result that is `waived`: who let it go, why, until when."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Without `waiver` where there is none, so that what was judged before there were any reads the same."""
+        found = super().to_json()
+        if self.waiver is None:
+            del found["waiver"]
+        return found
 
 
 def overall(checks: list[CheckResult]) -> GateVerdict:

@@ -22,6 +22,7 @@ VERSIONS = {
     "honesty": 1,
     "memorisation": 1,
     "gate": 1,
+    "waivers": 1,
     "summary": 1,
     "bundle": 1,
     "checkpoint": 1,

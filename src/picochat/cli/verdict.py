@@ -8,6 +8,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.views.checks import check_rows
+from picochat.views.waivers import waivers_table
 
 STYLES = {"pass": "", "warn": "yellow", "block": "red", "not_run": "yellow", "waived": "magenta"}
 VERDICT_STYLES = {"approved": "bold green", "warn": "bold yellow", "blocked": "bold red"}
@@ -29,7 +30,8 @@ def show_gate(store: RunStore, gate: dict[str, Any]) -> None:
     checks = sorted(gate["checks"], key=lambda check: order.index(check["verdict"]))
     rows = check_rows(checks)
     table = [
-        [row.verdict, row.id, row.measured, row.threshold, row.why if row.verdict != "pass" else ""] for row in rows
+        [row.verdict, row.id, row.measured, row.threshold, row.waiver or (row.why if row.verdict != "pass" else "")]
+        for row in rows
     ]
     print_table(
         "",
@@ -37,6 +39,9 @@ def show_gate(store: RunStore, gate: dict[str, Any]) -> None:
         table,
         [STYLES[row.verdict] for row in rows],
     )
+    waivers = waivers_table(gate)
+    if waivers.rows:
+        print_table(waivers.title, waivers.columns, waivers.rows)
     for check in checks:
         if check["verdict"] in ("block", "warn", "not_run") and check["fix"]:
             build_console().print(f"  {check['id']}: {check['fix']}", markup=False)

@@ -28,6 +28,11 @@ class ManualClock:
         return self.now
 
 
+def utc_today() -> datetime.date:
+    """The day of the wall clock in UTC: judgements are handed the day on which they are made."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
 def utc_now() -> str:
     """The wall clock in ISO 8601, for records only."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

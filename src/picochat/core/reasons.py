@@ -243,8 +243,18 @@ REASONS: dict[str, Reason] = {
         2, "a fault injection that names no point would test nothing", "use NAME:ACTION[@N] with a registered name"
     ),
     # --- gate
+    "gate.check": Reason(
+        2,
+        "a misspelt check would be looked up in vain",
+        "correct the spelling: docs/reference/checks.md lists them all",
+    ),
     "gate.profile": Reason(
         2, "thresholds are fixed by a named and versioned profile", "use research, first_release or skill_release"
+    ),
+    "gate.waiver": Reason(
+        2,
+        "a waiver is a person's word about a result; it cannot make evidence, and never turns contamination into a pass",
+        "mend what the check names: picochat gate RUN --explain CHECK",
     ),
     # --- harness: another scorer on the same weights
     "harness.result": Reason(

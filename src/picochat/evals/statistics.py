@@ -5,6 +5,7 @@ Every interval is at 95 %. Random resampling is seeded, so the same rows give th
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal
@@ -58,6 +59,18 @@ def judge_rate(k: int, n: int, threshold: float, direction: Literal[">=", "<="],
     if direction == ">=":
         return "pass" if low >= threshold else "warn" if point >= threshold else "block"
     return "pass" if high <= threshold else "warn" if point <= threshold else "block"
+
+
+def passes_needed(n: int, threshold: float, direction: Literal[">=", "<="]) -> int | None:
+    """Passes of n trials from which on `judge_rate` says pass: the fewest for `>=`, the most for `<=`.
+
+    None where no number of passes is enough, since n is too small for the interval to clear the threshold.
+    """
+    if direction == ">=":
+        k = bisect.bisect_left(range(n + 1), True, key=lambda k: wilson(k, n)[0] >= threshold)
+        return k if n > 0 and k <= n else None
+    k = bisect.bisect_left(range(n + 1), True, key=lambda k: wilson(k, n)[1] > threshold)
+    return k - 1 if n > 0 and k > 0 else None
 
 
 def chance_adjusted(accuracy: float, chance: float) -> float:

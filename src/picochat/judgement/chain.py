@@ -57,6 +57,7 @@ def check_chain(evidence: RunEvidence) -> list[CheckResult]:
         if document.present:
             found += _check_document(evidence, document)
     found += _check_origins(evidence)
+    found += _check_waivers(evidence)
     found += _check_checkpoints(evidence)
     found += _check_rates(evidence)
     return found
@@ -147,6 +148,12 @@ def _check_origins(evidence: RunEvidence) -> Iterator[CheckResult]:
                     f"{document.path} read it, no stage wrote it",
                     pointer="/manifest/inputs",
                 )
+
+
+def _check_waivers(evidence: RunEvidence) -> Iterator[CheckResult]:
+    """A file that was edited by hand is nobody's word."""
+    if problem := evidence.waivers[1]:
+        yield finding("verify.chain", layout.WAIVERS, problem)
 
 
 def _check_checkpoints(evidence: RunEvidence) -> Iterator[CheckResult]:

@@ -13,6 +13,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.reports import FileRef
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
+from picochat.artifacts.waivers import Waiver, check_waivers
 from picochat.checkpoint.format import ALLOWED_FILES, CheckpointManifest
 from picochat.checkpoint.verify import check_checkpoint_files
 from picochat.core.errors import PicochatError
@@ -137,6 +138,11 @@ class RunEvidence:
         report = self.documents.get(layout.MEMORISATION)
         corpus = self.documents[layout.CORPUS_MANIFEST]
         return load_memorisation(self.store, report, corpus, has_text=self.has_text) if report else None
+
+    @functools.cached_property
+    def waivers(self) -> tuple[tuple[Waiver, ...], str]:
+        """What a person let go, or the problem with the file, of which then nothing counts."""
+        return check_waivers(self.store)
 
     @property
     def has_text(self) -> bool:

@@ -1,11 +1,13 @@
 """The release gate: one verdict for one digest of weights under one profile, from artifacts alone.
 
-The same artifacts give the same body, now or on another machine: there is no clock, host or random number in it, and
-the records of earlier gates and summaries are only read to see that nothing they listed was changed since.
+The same artifacts give the same body, now or on another machine: there is no clock, host or random number in it. The
+day, on which waivers depend, is handed in, and stored where there are any. The records of earlier gates and summaries
+are only read to see that nothing they listed was changed since.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,30 +24,39 @@ from picochat.judgement.profile import PROFILES, LoadedProfile, ProfileCheck, lo
 from picochat.judgement.registry import CHECKS
 from picochat.judgement.rules.case import Case, Outcome, not_run
 from picochat.judgement.rules.table import RULES
+from picochat.judgement.waivers import apply_waivers
 
 _UNUSABLE = (PicochatError, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 NOTHING: Mapping[str, CheckResult] = MappingProxyType({})
 _BLOCKING = ("block", "block_if_present")
 
 
-def judge_run(store: RunStore, profile_name: str, *, profiles: Path = PROFILES) -> dict[str, Any]:
+def judge_run(
+    store: RunStore, profile_name: str, *, profiles: Path = PROFILES, judged_on: datetime.date | None = None
+) -> dict[str, Any]:
     """The body of gate.json without its manifest. Raises `gate.profile` for an unknown profile."""
-    return judge_evidence(RunEvidence(store), load_profile(profile_name, profiles))
+    return judge_evidence(RunEvidence(store), load_profile(profile_name, profiles), judged_on=judged_on)
 
 
 def judge_evidence(
-    evidence: RunEvidence, loaded: LoadedProfile, carried: Mapping[str, CheckResult] = NOTHING
+    evidence: RunEvidence,
+    loaded: LoadedProfile,
+    carried: Mapping[str, CheckResult] = NOTHING,
+    *,
+    judged_on: datetime.date | None = None,
 ) -> dict[str, Any]:
     """Judges loaded evidence. `shown` results are for the reader and take no part in the verdict.
 
     `carried` are results that stand as they are, because what they were judged on was left out of this copy.
+    `judged_on` is the day of the judgement: waivers hold until theirs, and without one none does.
     """
     broken = [*check_chain(evidence), *check_history(evidence)]
     results = {
         row.id: carried.get(row.id) or judge_check(Case(evidence, row, loaded, broken)) for row in loaded.profile.checks
     }
     shown = {row.id for row in loaded.profile.checks if row.column == "shown"}
-    checks = [result for check, result in results.items() if check not in shown]
+    judged = {check: result for check, result in results.items() if check not in shown}
+    checks, waivers = apply_waivers(evidence, judged, judged_on)
     manifest = evidence.weights.manifest
     return {
         "verdict": overall(checks),
@@ -57,7 +68,23 @@ def judge_evidence(
         "shown": [results[row.id].to_json() for row in loaded.profile.checks if row.id in shown],
         "not_judged": list(loaded.profile.not_judged),
         "failpoints": list(evidence.run.failpoints) if evidence.run else [],
-    }
+    } | (_waiving(waivers, judged_on) if evidence.store.has(layout.WAIVERS) else {})
+
+
+def _waiving(waivers: list[dict[str, Any]], judged_on: datetime.date | None) -> dict[str, Any]:
+    """What a body says beside its checks when the run has waivers."""
+    return {"waivers": waivers, "judged_on": judged_on.isoformat() if judged_on else None}
+
+
+def judge_one(evidence: RunEvidence, loaded: LoadedProfile, check: str) -> CheckResult | None:
+    """One result as `judge_evidence` gives it, before waivers; None where it takes no part in the profile's verdict."""
+    row = next((row for row in loaded.profile.checks if row.id == check and row.column != "shown"), None)
+    return judge_check(Case(evidence, row, loaded, list_broken(evidence, check))) if row else None
+
+
+def list_broken(evidence: RunEvidence, check: str) -> list[CheckResult]:
+    """The broken links, of which only one check speaks."""
+    return [*check_chain(evidence), *check_history(evidence)] if check == "verify.chain" else []
 
 
 def judge_check(case: Case) -> CheckResult:

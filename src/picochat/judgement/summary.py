@@ -14,6 +14,8 @@ from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.facts import build_facts
 
 _GATE_KEYS = ("verdict", "profile", "profile_version", "weights_digest", "not_judged", "failpoints", "shown")
+WAIVER_KEYS = ("waivers", "judged_on")
+"""What a gate says only of a run with waivers."""
 _ORDER = {"not_run": 0, "block": 1, "warn": 2, "waived": 3, "pass": 4}
 
 
@@ -26,6 +28,7 @@ def build_content(evidence: RunEvidence, gate: dict[str, Any]) -> dict[str, Any]
         "not_run": missing,
         "checks": checks,
         **{key: gate[key] for key in _GATE_KEYS},
+        **{key: gate[key] for key in WAIVER_KEYS if key in gate},
     }
 
 

@@ -5,6 +5,7 @@ A changed byte in any file that is not live gives at least one block that names 
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
+from picochat.artifacts.waivers import parse_day
+from picochat.core.clock import utc_today
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json
 from picochat.judgement.carried import carried_results, not_judged_again
@@ -25,27 +28,30 @@ from picochat.judgement.handover import build_handover
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.registry import LATEST_VERSION
-from picochat.judgement.summary import build_content, iter_files, listed_digests
+from picochat.judgement.summary import WAIVER_KEYS, build_content, iter_files, listed_digests
 from picochat.views.pages import render_pages
 
 SHOWN_CHARS = 60
 
 
-def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResult]:
+def verify_run(store: RunStore, *, profiles: Path = PROFILES, today: datetime.date | None = None) -> list[CheckResult]:
     """One result a broken link; when nothing is broken, one pass of `verify.chain` with the number of files.
 
-    Inputs from outside the run that are not here are `not_run` with "external"; unlisted files warn.
+    Inputs from outside the run that are not here are `not_run` with "external"; unlisted files warn. `today` is the
+    day against which the waivers of the verdict are held, by default that of the clock.
     """
-    return verify_evidence(RunEvidence(store), profiles=profiles)
+    return verify_evidence(RunEvidence(store), profiles=profiles, today=today)
 
 
-def verify_evidence(evidence: RunEvidence, *, profiles: Path = PROFILES) -> list[CheckResult]:
+def verify_evidence(
+    evidence: RunEvidence, *, profiles: Path = PROFILES, today: datetime.date | None = None
+) -> list[CheckResult]:
     """`verify_run` of evidence that may lack files on purpose: what needs them is `not_run`, everything else holds."""
     store = evidence.store
     gate = load_document(store, layout.GATE, "gate")
     summary = load_document(store, layout.SUMMARY, "summary")
     found = [*check_chain(evidence), *check_history(evidence)]
-    found += _check_gate(evidence, gate, profiles)
+    found += _check_gate(evidence, gate, profiles, today or utc_today())
     found += _check_summary(evidence, gate, summary)
     broken = any(result.verdict == "block" for result in found)
     return (
@@ -62,7 +68,7 @@ def _whole(evidence: RunEvidence, summary: Document) -> CheckResult:
     return result.model_copy(update={"n": n, "required": True})
 
 
-def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterator[CheckResult]:
+def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path, today: datetime.date) -> Iterator[CheckResult]:
     """gate.json against a gate judged now. Before the first judgement there is nothing to compare."""
     if not gate.present:
         yield finding("verify.gate", layout.GATE, "not judged yet", verdict="not_run")
@@ -76,13 +82,33 @@ def _check_gate(evidence: RunEvidence, gate: Document, profiles: Path) -> Iterat
     try:
         version = gate.value("profile_version")
         version = version if isinstance(version, int) else LATEST_VERSION
-        now = judge_evidence(evidence, load_profile(str(gate.value("profile")), profiles, version), carried)
+        loaded = load_profile(str(gate.value("profile")), profiles, version)
+        now = judge_evidence(evidence, loaded, carried, judged_on=_judged_on(gate))
     except PicochatError as err:
         yield finding("verify.gate", layout.GATE, err.detail, pointer="/profile")
         return
     stored = {key: value for key, value in gate.body.items() if key not in ("schema", "manifest", "self_digest")}
     for key in _differing(stored, now):
         yield _stale("verify.gate", layout.GATE, key, stored.get(key), now.get(key))
+    yield from _check_expired(now, today)
+
+
+def _judged_on(gate: Document) -> datetime.date | None:
+    """The day that a verdict says it was given on; only one with waivers says any."""
+    day = gate.value("judged_on")
+    try:
+        return parse_day(day) if isinstance(day, str) else None
+    except ValueError:
+        return None
+
+
+def _check_expired(now: dict[str, Any], today: datetime.date) -> Iterator[CheckResult]:
+    """Waivers that the verdict rests on and that have run out since it was given."""
+    for place, waiver in enumerate(now.get("waivers", ())):
+        if waiver["effect"] == "waives" and parse_day(waiver["until"]) < today:
+            text = f"stale: the waiver of {waiver['check']} by {waiver['by']} held until {waiver['until']}"
+            expected = f"a verdict of {today.isoformat()}"
+            yield finding("verify.gate", layout.GATE, text, expected, pointer=f"/waivers/{place}")
 
 
 def _check_summary(evidence: RunEvidence, gate: Document, summary: Document) -> Iterator[CheckResult]:
@@ -132,8 +158,9 @@ def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> 
             content = build_content(evidence, gate.body)
         except (KeyError, TypeError):
             content = {}
-        for key in _differing({key: summary.body.get(key) for key in content}, content):
-            yield _stale("verify.summary", layout.SUMMARY, key, summary.body.get(key), content[key])
+        shown = {key: summary.body[key] for key in (*content, *WAIVER_KEYS) if key in summary.body}
+        for key in _differing(shown, content):
+            yield _stale("verify.summary", layout.SUMMARY, key, shown.get(key), content.get(key))
     yield from _check_pages(evidence, summary)
 
 

@@ -20,6 +20,8 @@ class CheckRow(NamedTuple):
     fix: str
     evidence: str
     """The artifacts, with JSON pointers."""
+    waiver: str = ""
+    """Who let it go, until when and why."""
 
 
 def check_rows(checks: Iterable[Mapping[str, Any]]) -> list[CheckRow]:
@@ -39,6 +41,7 @@ def check_row(check: Mapping[str, Any]) -> CheckRow:
             place["artifact"] + (f"#{place['pointer']}" if place["pointer"] else "")
             for place in check.get("evidence", ())
         ),
+        waiver=_waiver(check.get("waiver")),
     )
 
 
@@ -56,6 +59,10 @@ def format_value(value: Any, unit: str = "") -> str:
 def format_interval(interval: Any) -> str:
     """`[.61, .74]` with three decimals, or nothing."""
     return f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+
+
+def _waiver(waiver: Mapping[str, Any] | None) -> str:
+    return f"waived by {waiver['by']} until {waiver['until']}: {waiver['reason']}" if waiver else ""
 
 
 def _measured(check: Mapping[str, Any]) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from picochat.views import result_tables as tables
-from picochat.views.checks import UNKNOWN, check_rows
+from picochat.views.checks import UNKNOWN, CheckRow, check_rows
 from picochat.views.dataset import Table
+from picochat.views.markup import seen
 from picochat.views.memorisation import render_memorisation
+from picochat.views.waivers import NOTE, TITLE, waivers_table
 
 VERDICT_WORDS = {
     "approved": "every required check passes",
     "warn": "nothing blocks, something warns: not a release",
     "blocked": "at least one required check fails or did not run: not a release",
 }
+WAIVED = "nothing blocks, something warns or is waived: not a release"
 RESEARCH = "Under research the verdict speaks for the integrity of the numbers alone, not for quality."
 THREE_FACTS = (
     "Three facts in three columns: answers to rows it trained on, to other templates and entities, "
@@ -31,6 +35,7 @@ def render_summary(content: Content) -> str:
         _section("Not run", _not_run(content)),
         _section("Not judged by this version of the profile", _bullets(content["not_judged"])),
         _section("Blocked and warned", _checks(content, ("block", "warn", "waived"))),
+        _section(TITLE, _waivers(content)),
         _section("What to do next", _next(content)),
         _section("Fit, held-out fit and eval", _rates(content["facts"])),
         _section("Scores with and without what stands in the training text", _contamination(content["facts"])),
@@ -44,12 +49,19 @@ def render_summary(content: Content) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def verdict_words(content: Content) -> str:
+    """What the verdict means, in one sentence."""
+    if content["verdict"] == "warn" and any(check["verdict"] == "waived" for check in content["checks"]):
+        return WAIVED
+    return VERDICT_WORDS.get(content["verdict"], "this word is unknown")
+
+
 def _head(content: Content) -> str:
     run = content["facts"]["run"] or {}
     verdict = content["verdict"]
     lines = [
         f"# {run.get('name', 'run')}: {verdict} under {content['profile']}",
-        f"{verdict}: {VERDICT_WORDS[verdict]}. Profile `{content['profile']}` version {content['profile_version']}, "
+        f"{verdict}: {verdict_words(content)}. Profile `{content['profile']}` version {content['profile_version']}, "
         f"weights `{content['weights_digest'] or UNKNOWN}`.",
     ]
     if content["profile"] == "research":
@@ -85,8 +97,25 @@ def _checks(content: Content, verdicts: tuple[str, ...]) -> str:
 
 
 def _table_of_checks(checks: Sequence[Mapping[str, Any]]) -> str:
-    rows = [(row.id, row.verdict, row.measured, row.threshold, row.why) for row in check_rows(checks)]
+    rows = [(row.id, row.verdict, row.measured, row.threshold, _why(row)) for row in check_rows(checks)]
     return _table(("check", "verdict", "measured", "threshold", "why"), rows)
+
+
+def _why(row: CheckRow) -> str:
+    return f"{row.why}; {_said(row.waiver)}" if row.waiver else row.why
+
+
+def _said(text: str) -> str:
+    """What a person wrote, as text: it can neither mark up nor link."""
+    return html.escape(seen(text), quote=False).replace("[", "\\[").replace("`", "\\`")
+
+
+def _waivers(content: Content) -> str:
+    table = waivers_table(content)
+    if not table.rows:
+        return ""
+    shown = _table(table.columns, [[_said(cell) for cell in row] for row in table.rows])
+    return f"{table.title}.\n\n{shown}\n\n{NOTE}"
 
 
 def _next(content: Content) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.core import fs
+from picochat.core.clock import utc_today
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.gate import judge_evidence
 from picochat.judgement.handover import build_handover
@@ -21,7 +22,7 @@ STAGE = "summary"
 def run(ctx: StageContext, config: SummaryConfig) -> dict[str, Any]:
     """Writes the verdict and the summary, and returns the body of the gate. A blocked run is a result, not an error."""
     evidence = RunEvidence(ctx.store)
-    gate = judge_evidence(evidence, load_profile(config.gate_profile))
+    gate = judge_evidence(evidence, load_profile(config.gate_profile), judged_on=utc_today())
     _write_gate(ctx, config, evidence, gate)
     _write_summary(ctx, config, build_content(evidence, gate), build_handover(evidence))
     return gate
@@ -30,7 +31,7 @@ def run(ctx: StageContext, config: SummaryConfig) -> dict[str, Any]:
 def _write_gate(ctx: StageContext, config: SummaryConfig, evidence: RunEvidence, gate: dict[str, Any]) -> None:
     """gate.json names every record that was judged, so a verdict is stale as soon as one of them changes."""
     record = ctx.record(STAGE, config)
-    judged = [layout.RUN, *(path for path, document in evidence.documents.items() if document.present)]
+    judged = [layout.RUN, layout.WAIVERS, *(path for path, document in evidence.documents.items() if document.present)]
     judged += [found.path for found in evidence.eval_sets.values()] + [found.rows_path for found in evidence.benchmarks]
     for path in dict.fromkeys(judged):
         if ctx.store.has(path):

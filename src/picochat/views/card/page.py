@@ -12,7 +12,8 @@ from picochat.views.card.metadata import UNKNOWN, build_metadata
 from picochat.views.checks import check_rows, format_value
 from picochat.views.dataset import Table
 from picochat.views.result_tables import optional
-from picochat.views.summary import RESEARCH, THREE_FACTS, THREE_SCORES, VERDICT_WORDS
+from picochat.views.summary import RESEARCH, THREE_FACTS, THREE_SCORES, verdict_words
+from picochat.views.waivers import NOTE, waivers_table
 
 Content = Mapping[str, Any]
 
@@ -50,7 +51,7 @@ def _verdict(content: Content) -> str:
     lines = [
         f"# {md.text(name)}",
         f"**Verdict: {md.text(verdict)}** under profile **{md.text(content['profile'])}** "
-        f"version {content['profile_version']}: {VERDICT_WORDS.get(verdict, 'this word is unknown')}.",
+        f"version {content['profile_version']}: {verdict_words(content)}.",
     ]
     if content["profile"] == "research":
         lines.append(RESEARCH)
@@ -146,7 +147,14 @@ def _gate(content: Content) -> str:
     """Not run first, then blocked and warned, then passed."""
     rows = check_rows(content["checks"])
     wrong = [
-        [row.id, row.verdict, row.measured, row.threshold, row.why, row.fix]
+        [
+            row.id,
+            row.verdict,
+            row.measured,
+            row.threshold,
+            f"{row.why}; {row.waiver}" if row.waiver else row.why,
+            row.fix,
+        ]
         for row in rows
         if row.verdict in ("block", "warn", "waived")
     ]
@@ -160,9 +168,16 @@ def _gate(content: Content) -> str:
         f"Not run: {not_run or 'nothing'}.",
         f"Not judged by this version of the profile: {not_judged or 'nothing'}.",
         md.table(Table("", columns, wrong)) or "No check blocks or warns.",
+        _waivers(content),
         f"Passed: {', '.join(passed) or 'nothing'}.",
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _waivers(content: Content) -> str:
+    """Every waiver with its person, reason and expiry; the row of a waived check says it too."""
+    found = waivers_table(content)
+    return f"{md.text(found.title)}:\n\n{md.table(found)}\n\n{NOTE}" if found.rows else ""
 
 
 def _cost(facts: Content, more: Content) -> str:

@@ -12,9 +12,10 @@ from picochat.views.checks import check_rows
 from picochat.views.markup import Child, Markup, element, join
 from picochat.views.report import data, results, training
 from picochat.views.report.style import STYLE
-from picochat.views.report.tables import badge, bullets, check_ids, check_table, digest
+from picochat.views.report.tables import badge, bullets, check_ids, check_table, digest, table
 from picochat.views.result_tables import cures
-from picochat.views.summary import RESEARCH, VERDICT_WORDS
+from picochat.views.summary import RESEARCH, VERDICT_WORDS, verdict_words
+from picochat.views.waivers import NOTE, TITLE, waivers_table
 
 Content = Mapping[str, Any]
 NOTHING = "No check was judged."
@@ -63,7 +64,7 @@ def section(title: str, *body: Child) -> Markup:
 def _verdict(content: Content) -> Markup:
     verdict = content["verdict"]
     lines: list[Child] = [
-        element("p", badge(verdict), f" {VERDICT_WORDS.get(verdict, 'this word is unknown')}."),
+        element("p", badge(verdict), f" {verdict_words(content)}."),
         element("p", f"Profile {content['profile']}, version {content['profile_version']}."),
         element("p", "Weights ", digest(content["weights_digest"]) or "unknown: no checkpoint was judged"),
     ]
@@ -91,6 +92,7 @@ def _gate(content: Content) -> Markup:
         element("h3", "Blocked and warned"),
         check_table("Checks that keep this from being a release", wrong)
         or element("p", "No check blocks or warns." if checks else NOTHING),
+        _titled(TITLE, _waivers(content)),
         _titled("What to do next", bullets(mending)),
         element("h3", "Passed"),
         check_table("Checks that hold", [row for row in rows if row.verdict == "pass"])
@@ -100,6 +102,12 @@ def _gate(content: Content) -> Markup:
             check_table("These take no part in the verdict", check_rows(content["shown"])),
         ),
     )
+
+
+def _waivers(content: Content) -> Markup | None:
+    found = waivers_table(content)
+    shown = table(found.title, found.columns, found.rows)
+    return join([shown, element("p", NOTE, class_="note")]) if shown else None
 
 
 def _titled(title: str, body: Markup | None) -> Markup | None:

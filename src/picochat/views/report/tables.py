@@ -65,7 +65,11 @@ def check_table(caption: str, rows: Iterable[CheckRow]) -> Markup | None:
                 badge(row.verdict),
                 row.measured,
                 row.threshold,
-                [row.why, element("span", element("b", "Fix: "), row.fix, class_="fix") if row.fix else None],
+                [
+                    row.why,
+                    element("span", row.waiver, class_="fix") if row.waiver else None,
+                    element("span", element("b", "Fix: "), row.fix, class_="fix") if row.fix else None,
+                ],
             )
             for row in rows
         ],
