@@ -25,7 +25,7 @@ from picochat.judgement.verify import verify_run
 from picochat.views.pages import render_pages
 
 FILES = (
-    "honesty.json", "honesty_hits.jsonl",
+    "honesty.json", "honesty_hits.jsonl", "memorisation.json", "memorisation_rows.jsonl",
     "run.json", "corpus.txt", "corpus_documents.bin", "corpus_dropped.jsonl", "corpus_manifest.json", "tokenizer.json",
     "tokenizer_report.json", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
     "base/checkpoint/MANIFEST.json", "base/checkpoint/model.json", "base/checkpoint/model.safetensors",
