@@ -10,7 +10,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.reports import self_digest
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import parse_json, pretty_json
-from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS
+from picochat.judgement.documents import SCHEMAS
 
 Body = dict[str, Any]
 
@@ -36,9 +36,10 @@ def sign_again(root: Path) -> None:
 
 def _reports(root: Path) -> Iterator[str]:
     first = [layout.CORPUS_MANIFEST, layout.TOKENIZER_REPORT, layout.SHARDS_MANIFEST]
-    rest = [name for name in (*SCHEMAS, *OPTIONAL_SCHEMAS) if name not in first]
+    last = [layout.MEMORISATION, layout.HONESTY]
     found = sorted(str(path.relative_to(root)) for path in (root / layout.BENCHMARKS).glob(f"*/{layout.REPORT}"))
-    yield from (name for name in (*first, *rest, *found) if (root / name).is_file())
+    stages = [name for name in SCHEMAS if name not in first]
+    yield from (name for name in (*first, *stages, *found, *last) if (root / name).is_file())
 
 
 def _fit(root: Path, manifest: Body) -> None:

@@ -309,7 +309,8 @@ class GreenRun:
             {"step": step, "verdict": "ok", "loss": (2.5).hex(), "targets": 500} for step in range(1, self.steps + 1)
         ]
         store.write(f"{stage}/{layout.LEDGER}", jsonl_bytes(step_change(lines)))
-        store.write(f"{stage}/{layout.SAMPLES}", jsonl_bytes([{"step": self.steps, "text": f"hello from {self.name}"}]))
+        sample = {"step": self.steps, "text": f"hello from {self.name}"}
+        store.write(f"{stage}/{layout.SAMPLES}", jsonl_bytes([sample]))
         store.write(f"{stage}/{layout.REPORT_MD}", f"# {stage} of {self.name}\n".encode())
         body = self._training_body(stage)
         change(body)
