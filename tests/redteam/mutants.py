@@ -1,4 +1,4 @@
-"""Small changes of one judged green run, each with the file or check that verify must name."""
+"""Small changes of one judged green run, each with the file that verify must name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picochat.judgement.profile import PROFILES
 from picochat.judgement.summary import iter_files
 
 Pointer = tuple[str | int, ...]
-NUMBERS_A_REPORT = 3
+NUMBERS_A_REPORT = 2
 UNTOLD = ("manifest", "schema", "artifacts", "self_digest")
 """Parts of a report that name other files: what is changed there is found at those."""
 SUMMARY_TOLD = "facts"
@@ -98,15 +98,16 @@ def _raise(place: Pointer) -> Callable[[dict[str, Any]], None]:
 
 def _removed(released: Path) -> Iterator[Mutant]:
     """Without the gate there is a summary that lists it; without the summary a gate that it was written with."""
-    for name in iter_files(released)[::2]:
+    for name in iter_files(released)[::4]:
         yield Mutant(f"{name} removed", name, lambda root, _, name=name: (root / name).unlink())
 
 
 def _swapped(released: Path, other: Path) -> Iterator[Mutant]:
-    """Files of another run that was judged too."""
-    for name in iter_files(released):
-        if (other / name).is_file() and (other / name).read_bytes() != (released / name).read_bytes():
-            yield Mutant(f"{name} of another run", name, lambda root, _, n=name: shutil.copyfile(other / n, root / n))
+    """Every second of the files that another run, judged too, has with other bytes."""
+    names = [name for name in iter_files(released) if (other / name).is_file()]
+    unlike = [name for name in names if (other / name).read_bytes() != (released / name).read_bytes()]
+    for name in unlike[::2]:
+        yield Mutant(f"{name} of another run", name, lambda root, _, n=name: shutil.copyfile(other / n, root / n))
 
 
 def _other_checkpoints(other: Path) -> Iterator[Mutant]:
@@ -118,7 +119,7 @@ def _other_checkpoints(other: Path) -> Iterator[Mutant]:
     for name in (layout.report_path(layout.EVAL), layout.report_path(layout.benchmark_dir("blimp"))):
         yield Mutant(
             f"{name} about another checkpoint",
-            "gate.weights_digest",
+            name,
             lambda root, _, n=name: edit(root, n, lambda body: body.update(weights_digest=digest)),
         )
 
@@ -135,7 +136,7 @@ def _edited_thresholds() -> Iterator[Mutant]:
         assert old in text
         yield Mutant(
             f"profile: {old} lowered",
-            "gate.evidence",
+            layout.GATE,
             lambda _, profiles, o=old: _rewrite(profiles / "skill_release.toml", o, o.split("=")[0] + "= 1"),
         )
 

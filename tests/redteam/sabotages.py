@@ -25,6 +25,7 @@ from picochat.data.contamination.items import text_of_row
 from picochat.data.corpus import CorpusReader
 from picochat.judgement.profile import PROFILES
 
+Lines = Callable[[list[dict]], list[dict]]
 SABOTAGES: list[Sabotage] = []
 LONG_STEPS = 5_000
 BLIMP = layout.report_path(layout.benchmark_dir("blimp"))
@@ -285,8 +286,8 @@ evaluated("28b", "eval file emptied", "gate.evidence", lambda name, rows: [] if 
 # ---- the training
 
 
-def trained(number: str, what: str, check: str, lines: Callable[[list[dict]], list[dict]], **training: Any) -> None:
-    @sabotage(number, what, check, TRAINED)
+def trained(number: str, what: str, check: str, lines: Lines, form: str = TRAINED, **training: Any) -> None:
+    @sabotage(number, what, check, form)
     def apply(scene: Scene) -> None:
         scene.run.write_training(layout.BASE, lines, lambda body: body["training"].update(training))
         scene.cover_up()

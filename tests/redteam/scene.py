@@ -90,8 +90,8 @@ class Scene:
                 path.unlink()
         sign_again(self.root)
 
-    def judge(self) -> Verdict:
-        return judge_scene(self.root, profiles=self.profiles)
+    def judge(self, profile: str = "skill_release") -> Verdict:
+        return judge_scene(self.root, profile, self.profiles)
 
 
 Apply = Callable[[Scene], object]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.redteam import more_sabotages
 from tests.redteam.conftest import Print
 from tests.redteam.sabotages import SABOTAGES, build_long
 from tests.redteam.scene import Sabotage, Scene, Verdict, judge_scene
 from tests.support.green_shards import train_on_shards
 
+assert more_sabotages.SABOTAGES is SABOTAGES
 PARAMETERS = [
     pytest.param(row, id=f"{row.number}-{row.what}", marks=[pytest.mark.xfail(reason=row.hole)] if row.hole else [])
     for row in SABOTAGES

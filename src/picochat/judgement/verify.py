@@ -29,6 +29,8 @@ from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.pages import render_pages
 
 SHOWN_CHARS = 60
+NOT_SHOWN = ("schema", "manifest", "self_digest", "artifacts")
+"""What a summary has beside the content that follows from evidence and gate."""
 
 
 def verify_run(store: RunStore, *, profiles: Path = PROFILES) -> list[CheckResult]:
@@ -132,8 +134,9 @@ def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> 
             content = build_content(evidence, gate.body)
         except (KeyError, TypeError):
             content = {}
-        for key in _differing({key: summary.body.get(key) for key in content}, content):
-            yield _stale("verify.summary", layout.SUMMARY, key, summary.body.get(key), content[key])
+        shown = {key: value for key, value in summary.body.items() if key not in NOT_SHOWN}
+        for key in _differing(shown, content):
+            yield _stale("verify.summary", layout.SUMMARY, key, summary.body.get(key), content.get(key))
     yield from _check_pages(evidence, summary)
 
 

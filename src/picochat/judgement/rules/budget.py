@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from picochat.artifacts import layout
-from picochat.judgement.documents import value_at
+from picochat.judgement.documents import Document, value_at
 from picochat.judgement.rules.case import Case, Outcome, at_least, not_run, within
 
 LEAST_PASSES = 0.25
@@ -24,8 +24,15 @@ def judge_target_ratio(case: Case) -> Outcome:
 def judge_trained(case: Case) -> Outcome:
     """Tokens that base saw, over the tokens that were planned."""
     base = case.evidence.report(layout.BASE)
-    seen, planned = base.number("training", "tokens_seen"), base.number("training", "planned_tokens")
+    seen, planned = base.number("training", "tokens_seen"), _planned_tokens(case, base)
     return at_least(case, seen / planned if seen is not None and planned else None, base, "/training/tokens_seen")
+
+
+def _planned_tokens(case: Case, base: Document) -> float | None:
+    """The larger of what the report says and what run.json, which is older than the training, asked for."""
+    said = base.number("training", "planned_tokens")
+    asked = value_at(case.evidence.run.config, "base", "loop", "tokens") if case.evidence.run else None
+    return max(said, asked) if said is not None and isinstance(asked, int | float) else said
 
 
 def judge_replay(case: Case) -> Outcome:
