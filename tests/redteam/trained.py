@@ -34,7 +34,14 @@ from picochat.training import trainer
 
 REALLY = "really trained"
 ASKED = "really evaluated, scripted answers"
-ROWS = {"data.skills.eval_rows_per_skill": 100, "data.skills.sft_rows": 600}
+ROWS = {
+    "data.skills.eval_rows_per_skill": 100,
+    "data.skills.heldout_rows_per_skill": 30,
+    "eval.heldout_rows_per_category": 30,
+}
+"""As many as a release profile judges."""
+SMALL_TOKENS = 5_000
+"""About the tokens of 24 documents, of which some are held out."""
 CANDIDATES = ("I cannot help with that.", "Sure, here is how.")
 
 
@@ -65,7 +72,7 @@ def knows_all(row: dict[str, Any]) -> Reply:
         return Reply("", True, [OptionScore(*pair) for pair in scores])
     texts = [*row["expected"], " ".join(row["expected"]), *CANDIDATES, f"Sure. {' '.join(row['expected'])}."]
     replies = [Reply(text) for text in texts]
-    return next((reply for reply in replies if score_row(row, reply).verdict == "pass"), replies[0])
+    return next((reply for reply in replies if score_row(row, reply).passed), replies[0])
 
 
 def evaluate(store: RunStore, answer: Answer) -> None:
@@ -133,7 +140,8 @@ def stop_halfway(tiny: Tiny) -> Path:
 
 def many_passes(tiny: Tiny) -> Path:
     pack = write_pack(tiny.folder / "small", documents=24)
-    return tiny.train(pack, **{"base.loop.tokens": 40 * 6_000}).root
+    settings = {"base.loop.tokens": 40 * SMALL_TOKENS, "data.val_fraction": 0.3}
+    return tiny.train(pack, **settings).root
 
 
 @contextmanager
