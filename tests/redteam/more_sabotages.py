@@ -272,3 +272,7 @@ def edit_in_place(scene: Scene) -> None:
 def other_source(scene: Scene) -> None:
     edit(scene.root, EVAL_REPORT, lambda body: body["sets"]["eval"].update(source=layout.CHAT_HELDOUT))
     scene.cover_up()
+
+
+FEW_PASSES = [{"source": "notes", "unique_tokens": 250, "epoch_tokens": 250, "passes": 2.0}]
+trained("57", "40 passes, said to be 2", "budget.replay", list, "made", epochs=2.0, exposure=FEW_PASSES)
