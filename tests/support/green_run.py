@@ -345,7 +345,8 @@ class GreenRun:
             "tokens_seen": tokens,
             "targets_seen": 500 * self.steps,
         }
-        exposure = {"source": "notes", "unique_tokens": 5000, "epoch_tokens": 5000, "passes": 2.0}
+        unique = 250 * self.steps
+        exposure = {"source": "notes", "unique_tokens": unique, "epoch_tokens": unique, "passes": 2.0}
         training |= {
             "epochs": 2.0,
             "exposure": [exposure],
