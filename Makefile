@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test test-gpu faults check bench install clean
+.PHONY: help demo test test-gpu faults redteam check bench install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
 	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
+	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
 	@echo "make bench   speed against peers and what things cost, in turns in one run (REAL_DATA=folder adds real text)"
 
@@ -45,6 +46,9 @@ test-gpu:
 # Where strace, root or loop devices are missing, a bar is NOT RUN; --require-all makes that a failure.
 faults: $(VENV)/.dev
 	$(BIN)/pytest -q -m "bar or deep" --full
+
+redteam: $(VENV)/.dev
+	$(BIN)/pytest -q --full tests/redteam
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

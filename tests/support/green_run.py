@@ -162,9 +162,10 @@ class GreenRun:
         rates: dict[str, float] | None = None,
         seed: int = 1,
         profile: str = "research",
+        steps: int = STEPS,
     ) -> None:
         self.store = RunStore(root)
-        self.name, self.seed, self.profile = name, seed, profile
+        self.name, self.seed, self.profile, self.steps = name, seed, profile, steps
         self.rates = {"eval": 0.95, "heldout": 0.95, "fit": 1.0} | (rates or {})
         self.weights: dict[str, str] = {}
 
@@ -225,19 +226,33 @@ class GreenRun:
         }
         self.store.write(layout.RUN, pretty_json(record))
 
-    def write_corpus(self, n: int, leak: bool = False) -> None:
+    def write_corpus(
+        self,
+        n: int,
+        leak: bool = False,
+        *,
+        text_of: Callable[[int, str], str] = lambda number, text: text,
+        rows_of: Callable[[str, list[Any]], list[Any]] = lambda path, rows: rows,
+        change: Callable[[dict[str, Any]], Any] = lambda body: None,
+    ) -> None:
+        """`text_of`, `rows_of` and `change` make other documents, chat rows and facts of the manifest."""
         store, paths = self.store, (layout.CORPUS, layout.CORPUS_DOCUMENTS)
         with corpus_writer(store.path(paths[0]), store.path(paths[1])) as writer:
             for number in range(DOCUMENTS):
                 named = 0 if leak and number == DOCUMENTS - 1 else number
                 text = f"Document {named} of the run {self.name}. " + " ".join(wording(named, i) for i in range(3))
+                text = text_of(number, text)
                 writer.add(Document(text, 0, int(number >= DOCUMENTS - HELD_OUT), cluster_of(comparison_form(text))))
         train = [
             PairRow(user=row.user or "", assistant="ok", category=row.category) for row in questions("fit", n // 2)
         ]
-        store.write(layout.CHAT_TRAIN, encode_rows(train))
-        store.write(layout.CHAT_HELDOUT, encode_rows(questions("heldout", n // 2)))
-        store.write(layout.CHAT_EVAL, encode_rows(questions("eval", n)))
+        chat = {
+            layout.CHAT_TRAIN: train,
+            layout.CHAT_HELDOUT: questions("heldout", n // 2),
+            layout.CHAT_EVAL: questions("eval", n),
+        }
+        for path, rows in chat.items():
+            store.write(path, encode_rows(rows_of(path, rows)))
         store.write(layout.CORPUS_DROPPED, jsonl_bytes([{"source": "notes", "name": "bad.bin", "reason": "binary"}]))
         counts = {
             "documents": DOCUMENTS,
@@ -257,7 +272,8 @@ class GreenRun:
             "chat": {"disjoint_violations": 0},
             "checks": {"exact_left": 0, "near_leak": 0, "audited": DOCUMENTS, "audit_near": 0},
         }
-        outputs = [*paths, layout.CORPUS_DROPPED, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL]
+        change(body)
+        outputs = [*paths, layout.CORPUS_DROPPED, *chat]
         self._report(layout.CORPUS_MANIFEST, "corpus_manifest", body, [], outputs)
 
     def write_honesty(self) -> None:
@@ -278,17 +294,26 @@ class GreenRun:
         bpb = {"uniform": 4.6, "unigram": 3.9, "bigram": 2.6, "trigram": 1.9}
         return {name: {"nats_per_token": value * 1.3, "bpb": value} for name, value in bpb.items()}
 
-    def write_training(self, stage: str, step_change: Callable[[list[dict]], list[dict]] = list) -> None:
+    def write_training(
+        self,
+        stage: str,
+        step_change: Callable[[list[dict]], list[dict]] = list,
+        change: Callable[[dict[str, Any]], Any] = lambda body: None,
+    ) -> None:
         store, folder = self.store, layout.checkpoint_dir(stage)
-        files = checkpoint_files(stage, store.run_digest(), self.seed * 10 + len(stage))
+        files = checkpoint_files(stage, store.run_digest(), self.seed * 10 + len(stage), self.steps)
         for name, data in files.items():
             store.write(f"{folder}/{name}", data)
         self.weights[stage] = raw.tensors_digest(raw.parse_tensors(bytearray(files[layout.CKPT_WEIGHTS]), stage))
-        lines = [{"step": step, "verdict": "ok", "loss": (2.5).hex(), "targets": 500} for step in range(1, STEPS + 1)]
+        lines = [
+            {"step": step, "verdict": "ok", "loss": (2.5).hex(), "targets": 500} for step in range(1, self.steps + 1)
+        ]
         store.write(f"{stage}/{layout.LEDGER}", jsonl_bytes(step_change(lines)))
-        store.write(f"{stage}/{layout.SAMPLES}", jsonl_bytes([{"step": STEPS, "text": f"hello from {self.name}"}]))
+        sample = {"step": self.steps, "text": f"hello from {self.name}"}
+        store.write(f"{stage}/{layout.SAMPLES}", jsonl_bytes([sample]))
         store.write(f"{stage}/{layout.REPORT_MD}", f"# {stage} of {self.name}\n".encode())
         body = self._training_body(stage)
+        change(body)
         checkpoint = [f"{folder}/{name}" for name in files]
         outputs = [*checkpoint, *(f"{stage}/{name}" for name in (layout.LEDGER, layout.SAMPLES, layout.REPORT_MD))]
         inputs = [
@@ -298,6 +323,9 @@ class GreenRun:
             layout.CORPUS_MANIFEST,
             layout.TOKENIZER_REPORT,
         ]
+        if stage == layout.BASE and store.has(layout.SHARDS_MANIFEST):
+            body["data_mode"] = "sharded"
+            inputs += [ref.path for ref in store.refs_below("shards", layout.SHARDS)]
         if stage == layout.SFT:
             base = layout.checkpoint_dir(layout.BASE)
             inputs += [
@@ -309,15 +337,16 @@ class GreenRun:
         self._report(layout.report_path(stage), f"{stage}_report", body, inputs, outputs)
 
     def _training_body(self, stage: str) -> dict[str, Any]:
-        tokens = STEPS * TOKENS_PER_STEP
+        tokens = self.steps * TOKENS_PER_STEP
         training = {
-            "planned_steps": STEPS,
-            "steps": STEPS,
+            "planned_steps": self.steps,
+            "steps": self.steps,
             "planned_tokens": tokens,
             "tokens_seen": tokens,
-            "targets_seen": 500 * STEPS,
+            "targets_seen": 500 * self.steps,
         }
-        exposure = {"source": "notes", "unique_tokens": 5000, "epoch_tokens": 5000, "passes": 2.0}
+        unique = 250 * self.steps
+        exposure = {"source": "notes", "unique_tokens": unique, "epoch_tokens": unique, "passes": 2.0}
         training |= {
             "epochs": 2.0,
             "exposure": [exposure],
@@ -333,7 +362,7 @@ class GreenRun:
             "validation": {"loss": 1.7, "bpb": 1.5, "bpb_se": 0.01},
             "baselines": self.baselines(),
             "weights_digest": self.weights[stage],
-            "checkpoint": {"folder": layout.checkpoint_dir(stage), "chosen": "last", "step": STEPS},
+            "checkpoint": {"folder": layout.checkpoint_dir(stage), "chosen": "last", "step": self.steps},
         }
         if stage == layout.SFT:
             body |= {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from picochat.artifacts import layout
-from picochat.artifacts.reports import Manifest
+from picochat.artifacts.reports import Manifest, self_digest
 from picochat.artifacts.schema import require_schema
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
@@ -78,8 +78,14 @@ def load_document(store: RunStore, path: str, schema: str) -> Document:
         manifest = Manifest.from_json(body.get("manifest"), f"{path} manifest")
     except PicochatError as err:
         return Document(path, {}, None, digest, err.detail)
-    problem = "" if is_canonical(body, data) else "not in canonical form"
-    return Document(path, body, manifest, digest, problem)
+    return Document(path, body, manifest, digest, _form_problem(body, data))
+
+
+def _form_problem(body: dict[str, Any], data: bytes) -> str:
+    if not is_canonical(body, data):
+        return "not in canonical form"
+    changed = "self_digest" in body and body["self_digest"] != self_digest(body)
+    return "was changed after it was written: it has another self_digest" if changed else ""
 
 
 def is_canonical(obj: Any, data: bytes) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
+from picochat.core.hashing import sha256_bytes
 from picochat.core.jsonio import iter_jsonl
 from picochat.data.conversations import EvalRow
 from picochat.evals.scoring import find_changed_verdicts
@@ -51,25 +53,44 @@ def load_eval_set(store: RunStore, report: Document, name: str) -> EvalSet:
         rows = list(iter_jsonl(store.path(path)))
         changed = find_changed_verdicts(rows)
         summary = summarise_rows(rows)
-        foreign = _foreign(rows, list(iter_jsonl(store.path(source))), complete=name == "eval")
+        foreign = _foreign(
+            rows, list(iter_jsonl(store.path(source))), complete=name == "eval", chosen=name == "heldout"
+        )
     except _UNUSABLE as err:
         return EvalSet(name, path, source, problem=str(err)[:200] or type(err).__name__)
     equal = same_numbers(summary, value_at(entry, "summary"))
     return EvalSet(name, path, source, summary, "", True, changed, foreign, equal)
 
 
-def _foreign(rows: list[dict[str, Any]], source: list[dict[str, Any]], *, complete: bool) -> list[str]:
-    """Rows that the source does not hold. Eval rows must equal their source, and none may be left out."""
+def _foreign(rows: list[dict[str, Any]], source: list[dict[str, Any]], *, complete: bool, chosen: bool) -> list[str]:
+    """Rows that the source does not hold. Eval rows must equal their source, and none may be left out; of a set that
+    is `chosen` by the digests of its ids none may be passed over."""
     twice = len(rows) - len({row["id"] for row in rows})
     extra = [f"{twice} ids that stand twice"] if twice else []
     if not complete:
         prompts = {prompt for row in source for prompt in _prompts(row)}
-        return extra + [str(row["id"]) for row in rows if _prompt(row) not in prompts]
+        extra += [str(row["id"]) for row in rows if _prompt(row) not in prompts]
+        return extra + (_passed_over(rows, source) if chosen else [])
     known = {row["id"]: EvalRow.model_validate(row) for row in source}
     asked = {
         row["id"]: EvalRow.model_validate({key: row[key] for key in EvalRow.model_fields if key in row}) for row in rows
     }
     return extra + [row_id for row_id in sorted(known.keys() | asked.keys()) if known.get(row_id) != asked.get(row_id)]
+
+
+def _passed_over(rows: list[dict[str, Any]], source: list[dict[str, Any]]) -> list[str]:
+    """Ids of source rows that were not asked, though a later one of their category was: a sample takes the rows with
+    the smallest sha256 of their ids, so that nobody picks those that were answered well."""
+    asked, last = {row["id"] for row in rows}, defaultdict[Any, str](str)
+    for row in source:
+        if row["id"] in asked:
+            last[row.get("category")] = max(last[row.get("category")], _order(row))
+    left_out = [row for row in source if row["id"] not in asked]
+    return [row["id"] for row in left_out if _order(row) < last[row.get("category")]]
+
+
+def _order(row: dict[str, Any]) -> str:
+    return sha256_bytes(row["id"].encode())
 
 
 def _prompts(row: dict[str, Any]) -> set[tuple[str, ...]]:

@@ -28,10 +28,12 @@ from picochat.judgement.handover import build_handover
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.registry import LATEST_VERSION
-from picochat.judgement.summary import WAIVER_KEYS, build_content, iter_files, listed_digests
+from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.pages import render_pages
 
 SHOWN_CHARS = 60
+NOT_SHOWN = ("schema", "manifest", "self_digest", "artifacts")
+"""What a summary has beside the content that follows from evidence and gate."""
 
 
 def verify_run(store: RunStore, *, profiles: Path = PROFILES, today: datetime.date | None = None) -> list[CheckResult]:
@@ -158,7 +160,7 @@ def _check_content(evidence: RunEvidence, gate: Document, summary: Document) -> 
             content = build_content(evidence, gate.body)
         except (KeyError, TypeError):
             content = {}
-        shown = {key: summary.body[key] for key in (*content, *WAIVER_KEYS) if key in summary.body}
+        shown = {key: value for key, value in summary.body.items() if key not in NOT_SHOWN}
         for key in _differing(shown, content):
             yield _stale("verify.summary", layout.SUMMARY, key, shown.get(key), content.get(key))
     yield from _check_pages(evidence, summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -67,8 +68,8 @@ def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
             "unique_tokens": sum(source.unique_tokens for source in work.exposure),
             "exposure": [describe_exposure(source, facts.epochs) for source in work.exposure],
             "completed": state.step == recipe.steps,
-            "first_loss": fmean(facts.losses[:EDGE_STEPS]),
-            "final_loss": fmean(facts.losses[-EDGE_STEPS:]),
+            "first_loss": _mean_loss(facts.losses[:EDGE_STEPS]),
+            "final_loss": _mean_loss(facts.losses[-EDGE_STEPS:]),
             "duration_s": round(facts.seconds, 3),
             "tokens_per_s": round(facts.tokens / facts.seconds, 1) if facts.seconds > 0 else 0.0,
             "saves": {
@@ -88,6 +89,16 @@ def describe_training(work: Assignment, facts: TrainingFacts) -> dict[str, Any]:
         "checkpoint": {"folder": layout.checkpoint_dir(work.stage), "chosen": work.loop.keep, "step": facts.saved.step},
         "peak_rss_bytes": peak_rss_bytes(),
     }
+
+
+def _mean_loss(losses: list[float]) -> float | None:
+    """Of the finite ones: a step that the guard rejected may have none. None where no step has."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return fmean(finite) if finite else None
+
+
+def _show_loss(loss: float | None) -> str:
+    return "unknown" if loss is None else f"{loss:.3f}"
 
 
 def describe_exposure(source: Exposure, epochs: float) -> dict[str, Any]:
@@ -148,7 +159,7 @@ def _story(body: dict[str, Any]) -> list[str]:
         f"{training['skipped_steps']} steps skipped by the guard.",
         f"Checkpoint saves: {saves['count']:,} in {format_duration(saves['duration_s'])}, "
         f"{saves['frac']:.1%} of the time; waiting for batches {training['data_wait']['frac']:.2%}.",
-        f"Loss {training['first_loss']:.3f} at the start, {training['final_loss']:.3f} at the end. "
+        f"Loss {_show_loss(training['first_loss'])} at the start, {_show_loss(training['final_loss'])} at the end. "
         f"Peak memory {format_bytes(body['peak_rss_bytes'])}.",
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from tests.support.green_run import GreenRun, judge
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
 from picochat.core.events import EventWriter
 from picochat.core.jsonio import iter_jsonl, pretty_json
@@ -34,7 +35,7 @@ def mark(root: Path, name: str, dirty: list[str], uncheckable: list[str]) -> Non
     path = root / layout.HONESTY
     report = json.loads(path.read_bytes())
     report["contamination"]["sets"][name] |= {"dirty_ids": dirty, "uncheckable_ids": uncheckable}
-    path.write_bytes(pretty_json(report))
+    path.write_bytes(pretty_json(report | {"self_digest": self_digest(report)}))
 
 
 @pytest.fixture

@@ -242,7 +242,7 @@ def test_a_profile_without_a_check_is_refused(tmp_path: Path) -> None:
     (folder / "research.toml").write_text(text[: text.rindex("[[checks]]")])
     with pytest.raises(PicochatError) as err:
         gate_module.load_profile("research", folder)
-    assert "external.score" in err.value.detail
+    assert "external.same_setup" in err.value.detail
 
 
 def test_a_number_that_is_not_finite_is_not_run(bare: Path, copy: Copy) -> None:

@@ -96,7 +96,8 @@ def test_lineage_names_every_file_with_writer_and_readers(judged: Path) -> None:
     found = build_handover(RunEvidence(RunStore(judged)))
     files = {entry["path"]: entry for entry in found["lineage"]}
     corpus = files[layout.CORPUS]
-    assert corpus["written_by"] == "corpus_manifest" and corpus["read_by"] == ["tokenizer", "base", "sft", "honesty", "memorisation"]
+    readers = ["tokenizer", "base", "sft", "honesty", "memorisation"]
+    assert corpus["written_by"] == "corpus_manifest" and corpus["read_by"] == readers
     assert all(len(entry["sha256"]) == 64 for entry in files.values())
     assert sum(entry["external"] for entry in files.values()) == 1
     assert found["run"]["digest"] == RunStore(judged).run_digest()

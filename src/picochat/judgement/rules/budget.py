@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from picochat.artifacts import layout
-from picochat.judgement.documents import value_at
+from picochat.judgement.documents import Document, value_at
 from picochat.judgement.rules.case import Case, Outcome, at_least, not_run, within
 
+SLACK = 1.25
 LEAST_PASSES = 0.25
 """Under so many passes most of the corpus was never seen: its size says nothing about the model."""
 
@@ -24,8 +26,15 @@ def judge_target_ratio(case: Case) -> Outcome:
 def judge_trained(case: Case) -> Outcome:
     """Tokens that base saw, over the tokens that were planned."""
     base = case.evidence.report(layout.BASE)
-    seen, planned = base.number("training", "tokens_seen"), base.number("training", "planned_tokens")
+    seen, planned = base.number("training", "tokens_seen"), _planned_tokens(case, base)
     return at_least(case, seen / planned if seen is not None and planned else None, base, "/training/tokens_seen")
+
+
+def _planned_tokens(case: Case, base: Document) -> float | None:
+    """The larger of what the report says and what run.json, which is older than the training, asked for."""
+    said = base.number("training", "planned_tokens")
+    asked = value_at(case.evidence.run.config, "base", "loop", "tokens") if case.evidence.run else None
+    return max(said, asked) if said is not None and isinstance(asked, int | float) else said
 
 
 def judge_replay(case: Case) -> Outcome:
@@ -36,8 +45,22 @@ def judge_replay(case: Case) -> Outcome:
     passes = [value_at(entry, "passes") for entry in entries] if isinstance(entries, list) else []
     if not passes or not all(isinstance(value, int | float) for value in passes):
         return not_run(place, n=0)
-    found = within(case, max(passes), place, n=len(passes))
-    return replace(found, verdict="warn") if found.verdict == "pass" and max(passes) < LEAST_PASSES else found
+    most = max(*passes, _counted_passes(base, entries))
+    found = within(case, most, place, n=len(passes))
+    return replace(found, verdict="warn") if found.verdict == "pass" and most < LEAST_PASSES else found
+
+
+def _counted_passes(base: Document, entries: list[Any]) -> float:
+    """Passes over the whole text by the targets of the ledger, which the source seen most often cannot stay below.
+
+    0 when they agree with what is said: a step's last tokens and an epoch's rest make a small difference.
+    """
+    targets, said = base.number("training", "targets_seen"), max(value_at(entry, "passes") for entry in entries)
+    unique = [value_at(entry, "unique_tokens") for entry in entries]
+    if targets is None or not all(isinstance(count, int) for count in unique) or not sum(unique):
+        return 0.0
+    counted = targets / sum(unique)
+    return counted if counted > SLACK * said else 0.0
 
 
 def judge_ngram(case: Case) -> Outcome:

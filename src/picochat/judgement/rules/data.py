@@ -80,11 +80,15 @@ def known_rule(key: str) -> Rule:
         sources = _sources(case)
         if not sources:
             return not_run((layout.CORPUS_MANIFEST, "/sources"), n=0)
-        unknown = [place for place, source in enumerate(sources) if str(source.get(key) or UNKNOWN) == UNKNOWN]
+        unknown = [place for place, source in enumerate(sources) if _is_unknown(source.get(key))]
         places = [(layout.CORPUS_MANIFEST, f"/sources/{place}/{key}") for place in unknown]
         return count_faults([str(place) for place in unknown], *(places or [(layout.CORPUS_MANIFEST, "/sources")]))
 
     return judge
+
+
+def _is_unknown(value: Any) -> bool:
+    return str(value or "").strip().lower() in ("", UNKNOWN)
 
 
 def _manifest(case: Case) -> Document:
