@@ -194,7 +194,7 @@ def forged(run: RunStore, root: Path, change: Callable[[list[dict[str, Any]]], N
     """A copy whose rows are changed and whose report is made to fit, digests and all, as an insider would do it."""
     shutil.copytree(run.root, root)
     store = RunStore(root)
-    for name in (layout.GATE, layout.SUMMARY, layout.SUMMARY_MD):
+    for name in (layout.GATE, layout.SUMMARY, *layout.PAGES):
         store.path(name).unlink()
     rows = list(iter_jsonl(store.path(layout.MEMORISATION_ROWS)))
     change(rows)
