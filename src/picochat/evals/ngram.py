@@ -14,7 +14,7 @@ context only. Counting sorts packed keys (one 64-bit integer an n-gram), so 1 M 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 NAMES = ("uniform", "unigram", "bigram", "trigram", "4-gram")
 MAX_TRAIN_TOKENS = 20_000_000
 _KEY_BITS = 64
+_PACKED_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class NgramLevel:
 
 @dataclass(frozen=True)
 class NgramModel:
-    """One level for each order from 1 up."""
+    """One level for each order from 1 up; where they are only read once, each may be counted as it is asked for."""
 
     vocab_size: int
-    levels: tuple[NgramLevel, ...]
+    levels: Iterable[NgramLevel]
 
 
 def ngram_baselines(
@@ -61,7 +62,8 @@ def ngram_baselines(
     the first `max_train_tokens` tokens. Orders whose key does not fit 64 bits are left out. Raises ValueError when no
     target is counted.
     """
-    model = count_ngrams(list(_take(train_docs, max_train_tokens)), vocab_size, max_order)
+    # One order at a time: the counts of all of them together take several times the memory of the text.
+    model = NgramModel(vocab_size, iter_levels(list(_take(train_docs, max_train_tokens)), vocab_size, max_order))
     mask = counted[_targets(val_docs)]
     targets = int(mask.sum())
     if targets == 0 or val_bytes <= 0:
@@ -75,10 +77,15 @@ def ngram_baselines(
 
 def count_ngrams(docs: Sequence[np.ndarray], vocab_size: int, max_order: int = 4) -> NgramModel:
     """Counts all orders up to `max_order` that fit a packed key."""
+    return NgramModel(vocab_size, tuple(iter_levels(docs, vocab_size, max_order)))
+
+
+def iter_levels(docs: Sequence[np.ndarray], vocab_size: int, max_order: int = 4) -> Iterator[NgramLevel]:
+    """The same, each order when it is asked for: about 35 bytes a token at most."""
     bits = _id_bits(vocab_size)
-    orders = range(1, min(max_order, _KEY_BITS // bits) + 1)
     ids, positions = _flatten(docs, vocab_size)
-    return NgramModel(vocab_size, tuple(_count_level(ids, positions, order, bits) for order in orders))
+    for order in range(1, min(max_order, _KEY_BITS // bits) + 1):
+        yield _count_level(ids, positions, order, bits)
 
 
 def iter_nats(model: NgramModel, docs: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
@@ -92,6 +99,7 @@ def iter_nats(model: NgramModel, docs: Sequence[np.ndarray]) -> Iterator[np.ndar
         ends = _ends(positions, level.order)
         probability[ends] = _interpolate(level, _pack(ids, ends, level.order, bits), bits, probability[ends])
         yield -np.log(probability[targets])
+        del level, ends  # the next one may be counted only now
 
 
 def _interpolate(level: NgramLevel, keys: np.ndarray, bits: int, lower: np.ndarray) -> np.ndarray:
@@ -103,24 +111,35 @@ def _interpolate(level: NgramLevel, keys: np.ndarray, bits: int, lower: np.ndarr
 
 
 def _count_level(ids: np.ndarray, positions: np.ndarray, order: int, bits: int) -> NgramLevel:
-    keys, counts = np.unique(_pack(ids, _ends(positions, order), order, bits), return_counts=True)
+    keys, counts = _count_sorted(_pack(ids, _ends(positions, order), order, bits))
     owners = keys >> np.uint64(bits) if order > 1 else np.zeros_like(keys)
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]]) if len(keys) else np.zeros(0, dtype=np.int64)
-    totals = np.add.reduceat(counts, starts) if len(keys) else counts
+    totals = np.add.reduceat(counts, starts, dtype=np.int64) if len(keys) else counts
     return NgramLevel(order, keys, counts, owners[starts], totals, np.diff(np.r_[starts, len(keys)]))
+
+
+def _count_sorted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different keys, ascending, and how often each stands there. `keys` are sorted in place."""
+    keys.sort()
+    kind = _index_kind(len(keys))
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)]).astype(kind)
+    return keys[starts], np.diff(starts, append=np.array([len(keys)], kind))
 
 
 def _pack(ids: np.ndarray, ends: np.ndarray, order: int, bits: int) -> np.ndarray:
     """One key for the n-gram that ends at each position of `ends`: the oldest token in the highest bits."""
     keys = np.zeros(len(ends), dtype=np.uint64)
-    for back in range(order - 1, -1, -1):
-        keys = (keys << np.uint64(bits)) | ids[ends - back]
+    for first in range(0, len(ends), _PACKED_AT_ONCE):
+        part, own = keys[first : first + _PACKED_AT_ONCE], ends[first : first + _PACKED_AT_ONCE]
+        for back in range(order - 1, -1, -1):
+            np.left_shift(part, np.uint64(bits), out=part)
+            part |= ids[own - back]
     return keys
 
 
 def _ends(positions: np.ndarray, order: int) -> np.ndarray:
     """Positions of the targets that have `order - 1` tokens of their own document before them."""
-    return np.flatnonzero(positions >= max(1, order - 1))
+    return np.flatnonzero(positions >= max(1, order - 1)).astype(positions.dtype)
 
 
 def _find(table: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -138,10 +157,13 @@ def _values(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 def _flatten(docs: Sequence[np.ndarray], vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
     """All ids in one array, and the position of each inside its document."""
     sizes = np.array([len(doc) for doc in docs], dtype=np.int64)
-    ids = np.concatenate(docs).astype(np.uint64) if len(docs) else np.zeros(0, dtype=np.uint64)
+    ids = np.concatenate(docs).astype(np.uint32) if len(docs) else np.zeros(0, dtype=np.uint32)
     if len(ids) and int(ids.max()) >= vocab_size:
         raise ValueError(f"id {int(ids.max())} is outside a vocabulary of {vocab_size}")
-    return ids, np.arange(len(ids)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kind = _index_kind(len(ids))
+    positions = np.arange(len(ids), dtype=kind)
+    positions -= np.repeat((np.cumsum(sizes) - sizes).astype(kind), sizes)
+    return ids, positions
 
 
 def _targets(docs: Sequence[np.ndarray]) -> np.ndarray:
@@ -154,6 +176,11 @@ def _take(docs: Sequence[np.ndarray], limit: int) -> Iterator[np.ndarray]:
             return
         yield doc[:limit]
         limit -= len(doc)
+
+
+def _index_kind(count: int) -> type[np.signedinteger]:
+    """The narrowest type for places among so many."""
+    return np.int32 if count < 2**31 else np.int64
 
 
 def _id_bits(vocab_size: int) -> int:
