@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.support.green_run import GreenRun, judge
+from tests.support.published_file import benchmark_file, published
 
-from picochat.core.hashing import sha256_file
-from picochat.judgement import benchmarks
+__all__ = ["benchmark_file", "published"]
+"""Fixtures of others, which pytest finds here."""
+
 
 N = 100
 """Rows a skill: the fewest that a release profile judges."""
 FEW = 10
 """Rows a skill where only the chain matters."""
-
-
-@pytest.fixture(scope="session")
-def benchmark_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("blimp") / "blimp.jsonl"
-    path.write_bytes(b'{"sentence_good": "a", "sentence_bad": "b"}\n')
-    return path
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _published(benchmark_file: Path) -> Iterator[None]:
-    """The made benchmark file counts as a published one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(benchmarks.PUBLISHED, "blimp", frozenset({sha256_file(benchmark_file)}))
-        yield
 
 
 @pytest.fixture(scope="session")

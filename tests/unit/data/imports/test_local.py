@@ -69,6 +69,32 @@ def test_a_folder_of_every_kind_gives_its_documents_and_counts(tmp_path):
     assert not (tmp_path / "out" / WORK).exists()
 
 
+def test_a_file_that_may_not_be_read_costs_itself_alone_and_a_failing_disk_the_import(tmp_path, monkeypatch):
+    source = fill(tmp_path / "s", {"a.txt": "fine", "b.txt": "locked"})
+    original, fault = unit_work.hash_local, PermissionError(13, "Permission denied")
+
+    def deny(path, file):
+        if path.name == "b.txt":
+            raise fault
+        return original(path, file)
+
+    monkeypatch.setattr(unit_work, "hash_local", deny)
+    manifest = import_local(source, tmp_path / "out")
+    assert texts_of(tmp_path / "out") == {"a.txt": "fine"} and manifest.dropped == {"unreadable": 1}
+    fault = OSError(5, "Input/output error")
+    with refused("disk.io", 5, "b.txt", "Input/output error"):
+        import_local(source, tmp_path / "again")
+
+
+def test_more_files_than_a_manifest_can_name_are_refused_before_any_is_read(tmp_path, monkeypatch):
+    source = fill(tmp_path / "s", {f"{n}.txt": f"text {n}" for n in range(5)})
+    monkeypatch.setattr(local, "MAX_FILES", 4)
+    with refused("import.too_many_files", 4, "more than 4 files", "source of a pack"):
+        import_local(source, tmp_path / "out")
+    monkeypatch.setattr(local, "MAX_FILES", 5)
+    assert import_local(source, tmp_path / "out").documents == 5
+
+
 def test_the_manifest_says_what_was_read(tmp_path):
     data = rows_of("a", 3)
     source = fill(tmp_path / "s", {"a.jsonl": data})

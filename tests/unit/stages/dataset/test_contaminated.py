@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from picochat.artifacts import layout
-from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
-from picochat.core.events import EventWriter
 from picochat.core.fs import write_json
 from picochat.core.jsonio import iter_jsonl
 from picochat.data import pieces
@@ -23,16 +21,6 @@ from picochat.stages.honesty.run import run as compare
 QUESTION = "Which of the seven wandering ships brought the silver bells home from the northern harbour that winter?"
 GOOD = "Those two old bakers have never borrowed any ladders from the quiet neighbours upstairs."
 BAD = "Those two old bakers has never borrowed any ladders from the quiet neighbours upstairs."
-
-
-@pytest.fixture
-def ctx(tmp_path):
-    root = tmp_path / "run"
-    root.mkdir()
-    write_json(root / layout.RUN, {})
-    events = EventWriter(root / layout.EVENTS)
-    yield StageContext(RunStore(root), events, seed=1)
-    events.close()
 
 
 @pytest.fixture

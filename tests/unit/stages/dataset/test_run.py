@@ -1,86 +1,35 @@
 import json
-import os
-import random
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.tiny_run import flip_byte
+from tests.support.dataset_stage import (
+    OUTPUTS,
+    config,
+    corpus_of,
+    edited,
+    fill,
+    manifest_of,
+    refusal,
+    words,
+    write_copies,
+)
 
 from picochat.artifacts import layout
-from picochat.artifacts.store import RunStore
-from picochat.core import failpoints
-from picochat.core.errors import PicochatError, refuse
-from picochat.core.events import EventWriter, iter_events
+from picochat.core.errors import PicochatError
+from picochat.core.events import iter_events
 from picochat.core.fs import write_json
 from picochat.core.jsonio import iter_jsonl
-from picochat.data import pieces
 from picochat.data.builtin import TOPICS, iter_builtin
-from picochat.data.config import DatasetConfig
 from picochat.data.conversations import read_chat_rows, read_eval_rows
-from picochat.data.corpus import CorpusReader
 from picochat.data.duplicates.near import NearDuplicates
-from picochat.data.pack import load_pack
-from picochat.data.pieces import iter_pieces
 from picochat.data.split import TRAIN, VAL
-from picochat.stages import contract
-from picochat.stages.contract import StageContext, StopFlag
-from picochat.stages.dataset import join, piece_files, piece_work
+from picochat.stages.dataset import join
 from picochat.stages.dataset import run as stage
 from picochat.stages.dataset.build import clean_pieces
 from picochat.stages.dataset.run import run
-
-OUTPUTS = {
-    *(layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CORPUS_DROPPED),
-    *(layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL),
-}
-
-
-@pytest.fixture
-def ctx(tmp_path):
-    root = tmp_path / "run"
-    root.mkdir()
-    write_json(root / layout.RUN, {})
-    events = EventWriter(root / layout.EVENTS)
-    yield StageContext(RunStore(root), events, seed=1)
-    events.close()
-
-
-def config(pack, **values):
-    return DatasetConfig.from_dict({"pack": str(pack), "generate_skills": False, "val_fraction": 0.2, **values})
-
-
-def fill(folder, n_documents=60, prefix="document"):
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(n_documents):
-        text = f"This is {prefix} number {number}, and it says something that no other one says: {number * number}.\n"
-        (folder / f"{prefix}-{number:03d}.txt").write_text(text)
-    return folder
-
-
-def files_of(ctx):
-    """What the stage has left, finished pieces for a restart aside."""
-    names = {path.relative_to(ctx.store.root).as_posix() for path in ctx.store.root.rglob("*")}
-    return {name for name in names if not layout.is_live(name)} - {layout.RUN}
-
-
-def manifest_of(ctx):
-    return ctx.store.require_outputs(layout.CORPUS_MANIFEST, "corpus_manifest")
-
-
-def corpus_of(ctx):
-    return CorpusReader(ctx.store.path(layout.CORPUS), ctx.store.path(layout.CORPUS_DOCUMENTS))
-
-
-def refusal(ctx, *args, **values):
-    with pytest.raises(PicochatError) as caught:
-        run(ctx, config(*args, **values))
-    assert files_of(ctx) == set()
-    return caught.value
 
 
 def test_a_folder_becomes_a_corpus_with_all_its_counts(ctx, tmp_path):
@@ -211,17 +160,6 @@ def test_no_held_out_document_is_refused_with_a_fraction_that_works(ctx, tmp_pat
     assert manifest_of(ctx)["counts"]["val_documents"] == 1
 
 
-@pytest.mark.parametrize("passes", range(1, 16))
-def test_a_full_disk_at_any_file_leaves_nothing(ctx, tmp_path, passes):
-    pack = fill(tmp_path / "texts", 30)
-    failpoints.arm(f"file.before_publish:enospc@{passes}")
-    try:
-        error = refusal(ctx, pack)
-    finally:
-        failpoints.disarm()
-    assert (error.code, error.exit_code) == ("disk.full", 5)
-
-
 def test_chat_and_eval_files_of_the_pack_are_split_and_counted(ctx, tmp_path):
     fill(tmp_path / "texts")
     chat = [
@@ -298,28 +236,6 @@ def test_skills_are_generated_from_the_words_of_the_train_side(ctx, tmp_path):
     assert summary["disjoint_violations"] == 0
 
 
-def words(seed, count=60):
-    rng = random.Random(seed)
-    return [f"word{rng.randrange(4000)}" for _ in range(count)]
-
-
-def edited(text, place):
-    """The words with one of them changed: a Jaccard similarity of about .84."""
-    return " ".join([*text[:place], "changed", *text[place + 1 :]])
-
-
-def write_copies(folder, seeds, extra=()):
-    """A document a seed, and for the first ten an edited copy under a name that comes later."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        (folder / f"a{seed:03d}.txt").write_text(" ".join(words(seed)))
-    for seed in list(seeds)[:10]:
-        (folder / f"b{seed:03d}.txt").write_text(edited(words(seed), 30))
-    for name, text in extra:
-        (folder / name).write_text(text)
-    return folder
-
-
 def test_near_copies_are_removed_and_say_what_stays_in_their_place(ctx, tmp_path):
     run(ctx, config(write_copies(tmp_path / "texts", range(40))))
     body, reader = manifest_of(ctx), corpus_of(ctx)
@@ -381,174 +297,6 @@ def test_more_documents_in_any_order_never_move_a_text_from_val_to_train(ctx, da
     assert manifest_of(ctx)["checks"]["near_leak"] == 0
 
 
-@pytest.fixture
-def small_pieces(monkeypatch):
-    """So small that a little text has many of them, and so cheap that two processes share them."""
-    monkeypatch.setattr(pieces, "PIECE_BYTES", 2000)
-    monkeypatch.setattr(contract, "BYTES_A_PROCESS", 1)
-
-
-def bytes_of(ctx):
-    return {name: ctx.store.path(name).read_bytes() for name in OUTPUTS}
-
-
-def test_the_bytes_do_not_depend_on_the_number_of_processes(ctx, tmp_path, small_pieces):
-    pack = write_copies(tmp_path / "texts", range(60), [("z.bin", "\0"), ("a000-copy.txt", " ".join(words(3)))])
-    run(ctx, config(pack))
-    alone, body = bytes_of(ctx), manifest_of(ctx)
-    run(replace(ctx, workers=2), config(pack))
-    assert bytes_of(ctx) == alone
-    again = manifest_of(ctx)
-    assert {k: v for k, v in again.items() if k not in ("manifest", "self_digest")} == {
-        k: v for k, v in body.items() if k not in ("manifest", "self_digest")
-    }
-
-
-def test_pieces_change_nothing_but_the_digest_of_what_was_read(ctx, tmp_path, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60), [("b.bin", "\0"), ("zz.txt", "short")])
-    run(ctx, config(pack))
-    whole = bytes_of(ctx)
-    monkeypatch.setattr(pieces, "PIECE_BYTES", 900)
-    run(ctx, config(pack))
-    assert bytes_of(ctx) == whole
-
-
-def count_work(monkeypatch):
-    done = []
-    work = piece_work.PieceWork.run
-    monkeypatch.setattr(
-        piece_work.PieceWork, "run", lambda self, piece, *rest: (done.append(piece.number), work(self, piece, *rest))[1]
-    )
-    return done
-
-
-def test_a_restart_goes_on_after_the_last_finished_piece(ctx, tmp_path, small_pieces, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60))
-    run(ctx, config(pack))
-    undisturbed, body = bytes_of(ctx), manifest_of(ctx)
-    failpoints.arm("data.after_piece:raise@4")
-    try:
-        with pytest.raises(RuntimeError):
-            run(ctx, config(pack))
-    finally:
-        failpoints.disarm()
-    done = count_work(monkeypatch)
-    run(ctx, config(pack))
-    assert bytes_of(ctx) == undisturbed and manifest_of(ctx)["sources"] == body["sources"]
-    assert min(done) == 4 and len(set(done)) == len(done) > 5
-
-
-def test_other_settings_and_changed_files_are_worked_on_again(ctx, tmp_path, small_pieces, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60))
-
-    def interrupted(**values):
-        failpoints.arm("data.after_piece:raise@6")
-        try:
-            with pytest.raises(RuntimeError):
-                run(ctx, config(pack, **values))
-        finally:
-            failpoints.disarm()
-
-    interrupted()
-    done = count_work(monkeypatch)
-    (pack / "a002.txt").write_text(" ".join(words(1000)))
-    interrupted()
-    assert done == [0], "the piece of the changed file alone"
-    done.clear()
-    run(ctx, config(pack, cleaning={"min_chars": 50}))
-    assert done[:6] == [0, 1, 2, 3, 4, 5]
-
-
-def test_a_stop_between_pieces_ends_with_75_and_keeps_them(ctx, tmp_path, small_pieces, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60))
-    with pytest.raises(PicochatError) as caught:
-        run(replace(ctx, stop=StopFlag("asked for")), config(pack))
-    assert caught.value.exit_code == 75 and files_of(ctx) == set()
-    done = count_work(monkeypatch)
-    run(ctx, config(pack))
-    assert min(done) == 1
-
-
-def test_a_source_that_vanishes_in_the_middle_is_named_and_a_restart_works(ctx, tmp_path, small_pieces, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60))
-    victim, data = pack / "b005.txt", (pack / "b005.txt").read_bytes()
-    found = [(piece, [Path(file.path) for file in piece.files]) for piece in iter_pieces(load_pack(pack))]
-    number = next(piece.number for piece, paths in found if victim in paths)
-    work = piece_work.PieceWork.run
-
-    def vanishing(self, piece, *rest):
-        if piece.number == number - 1:
-            victim.unlink()
-        return work(self, piece, *rest)
-
-    monkeypatch.setattr(piece_work.PieceWork, "run", vanishing)
-    error = refusal(ctx, pack)
-    assert (error.code, error.exit_code) == ("source.vanished", 4) and "b005.txt" in error.detail
-    monkeypatch.undo()
-    stat = victim.with_name("b006.txt").stat()
-    victim.write_bytes(data)
-    os.utime(victim, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    run(ctx, config(pack))
-    assert len(corpus_of(ctx)) == 60
-
-
-@pytest.mark.parametrize("suffix", piece_files.SUFFIXES)
-def test_a_finished_piece_whose_files_are_other_ones_is_done_again(ctx, tmp_path, small_pieces, monkeypatch, suffix):
-    pack = write_copies(tmp_path / "texts", range(60), [("a000.txt", "short")])
-    run(ctx, config(pack))
-    undisturbed = bytes_of(ctx)
-    failpoints.arm("data.after_piece:raise@4")
-    try:
-        with pytest.raises(RuntimeError):
-            run(ctx, config(pack))
-    finally:
-        failpoints.disarm()
-    file = ctx.store.path(layout.DATASET_WORK) / f"000000{suffix}"
-    file.write_bytes(file.read_bytes()[:-1])
-    done = count_work(monkeypatch)
-    run(ctx, config(pack))
-    assert bytes_of(ctx) == undisturbed and {0, 4} <= set(done) and not {1, 2, 3} & set(done)
-
-
-def test_a_failure_leaves_an_earlier_corpus_as_it_was(ctx, tmp_path, small_pieces, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60))
-    run(ctx, config(pack))
-    before = bytes_of_files(ctx)
-    (pack / "a002.txt").write_text(" ".join(words(1000)))
-    monkeypatch.setattr(stage, "examine_holdout", refuse_all)
-    with pytest.raises(PicochatError):
-        run(ctx, config(pack))
-    assert bytes_of_files(ctx) == before
-    monkeypatch.undo()
-    for passes in range(8, 60):
-        failpoints.arm(f"file.before_publish:enospc@{passes}")
-        try:
-            run(ctx, config(pack))
-            break
-        except PicochatError as err:
-            assert err.code == "disk.full" and bytes_of_files(ctx) == before
-        finally:
-            failpoints.disarm()
-    else:
-        pytest.fail("a build that never succeeds")
-    before = bytes_of_files(ctx)
-    for path in pack.iterdir():
-        path.unlink()
-    with pytest.raises(PicochatError):
-        run(ctx, config(pack))
-    assert bytes_of_files(ctx) == before
-    manifest_of(ctx)
-
-
-def bytes_of_files(ctx):
-    paths = [ctx.store.path(name) for name in files_of(ctx)]
-    return {path: path.read_bytes() for path in paths if path.is_file()}
-
-
-def refuse_all(*_, **__):
-    refuse("disk.full", "nothing is free")
-
-
 def test_a_document_that_is_lost_ends_the_build(ctx, tmp_path, monkeypatch):
     """Kept and dropped must add up to what was read."""
     pack = fill(tmp_path / "texts")
@@ -578,19 +326,6 @@ def test_the_copy_of_a_document_that_was_dropped_later_says_so(ctx, tmp_path, mo
     reasons = {row["name"]: row["reason"] for row in iter_jsonl(ctx.store.path(layout.CORPUS_DROPPED))}
     assert reasons[name] == "duplicate_of_dropped" and reasons["a" + name[1:]] == "near_duplicate"
     assert list(reasons.values()).count("duplicate_of_dropped") == 1
-
-
-def test_a_piece_that_was_damaged_since_is_refused(ctx, tmp_path, small_pieces, monkeypatch):
-    pack = write_copies(tmp_path / "texts", range(60))
-    join_all = stage.join_pieces
-
-    def damaging(cleaned, *rest):
-        flip_byte(cleaned.files(2).text_path(), 40)
-        return join_all(cleaned, *rest)
-
-    monkeypatch.setattr(stage, "join_pieces", damaging)
-    error = refusal(ctx, pack)
-    assert (error.code, error.exit_code) == ("artifact.changed", 4)
 
 
 def test_secrets_and_addresses_are_flagged_counted_and_masked(ctx, tmp_path):
