@@ -191,7 +191,8 @@ CHECKS: dict[str, CheckFacts] = {
     "honesty.benchmarks": CheckFacts(
         "benchmark items in the training text",
         "a published score on items that were trained on compares with nothing",
-        _CLEAN,
+        "picochat eval benchmark NAME --data PATH measures and compares one; where items were found, set "
+        'contamination = "drop" in the pack, in a new run',
         "fraction",
         "<=",
     ),
