@@ -18,7 +18,7 @@ from tests.redteam.sabotages import (
 )
 from tests.redteam.scene import N, Scene
 from tests.redteam.signing import edit
-from tests.support.green_run import question, questions
+from tests.support.green_run import DOCUMENTS, HELD_OUT, question, questions
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes
@@ -27,6 +27,7 @@ from picochat.evals.tasks.blimp import recompute_blimp
 from picochat.judgement.profile import PROFILES
 
 __all__ = ["SABOTAGES"]
+BLIMP_ROWS = f"{layout.benchmark_dir('blimp')}/{layout.ROWS}"
 NO_SCAN = "the gate does not search the corpus itself: a list of hits that was emptied with its counts looks honest"
 NO_FILES = "which items a benchmark has is in its files, which the gate does not read"
 NO_NGRAM = "the gate does not count the n-gram tables again"
@@ -276,3 +277,16 @@ def other_source(scene: Scene) -> None:
 
 FEW_PASSES = [{"source": "notes", "unique_tokens": 250, "epoch_tokens": 250, "passes": 2.0}]
 trained("57", "40 passes, said to be 2", "budget.replay", list, "made", epochs=2.0, exposure=FEW_PASSES)
+
+
+@sabotage("58", "a score that rests on items it was trained on", "honesty.benchmarks")
+def carried_by_dirty_items(scene: Scene) -> None:
+    """Right on .675 of all items, which is enough, and on .64 of those it never saw; a tenth of them it saw."""
+    scene.run.write_benchmark(scene.benchmark, rate=0.675, per_paradigm=40)
+    rows = iter_jsonl(scene.root / BLIMP_ROWS)
+    seen = [row["good"] for row in rows if row["passed"] and int(row["id"].partition("/")[2]) < 4]
+    places = DOCUMENTS - HELD_OUT
+    scene.run.write_corpus(
+        N, text_of=lambda number, text: " ".join([text, *seen[number::places]]) if number < places else text
+    )
+    scene.texts_changed()
