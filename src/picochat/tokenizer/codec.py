@@ -1,8 +1,8 @@
 """What serving and chatting need of a tokenizer, whoever trained it.
 
-    text -> encode -> ids           never a control token: what a user types is data
-    id -> piece -> bytes            joined and decoded by whoever shows text
-    conversation -> render_chat -> ids that end where the answer begins
+text -> encode -> ids           never a control token: what a user types is data
+id -> piece -> bytes            joined and decoded by whoever shows text
+conversation -> render_chat -> ids that end where the answer begins
 """
 
 from __future__ import annotations
