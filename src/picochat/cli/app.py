@@ -13,6 +13,7 @@ COMMANDS = {
     "run": ("commands.run:run", "Run a profile from text to verdict."),
     "data": ("commands.data:data", "Build or inspect a dataset."),
     "train": ("commands.train:train", "Run one training stage with its own inputs."),
+    "predict": ("commands.predict:predict", "The loss of a run from smaller ones, before it is trained."),
     "eval": ("commands.eval:evaluate", "Measure a run: its skills, or a published benchmark."),
     "gate": ("commands.gate:gate", "Judge a run again, without training."),
     "verify": ("commands.verify:verify", "Re-hash and recompute everything in a run."),
