@@ -66,7 +66,7 @@ def plan_ladder(
     largest = parameters / ladder.gap
     ratios = [ladder.span ** (number / (ladder.sizes - 1) - 1) for number in range(ladder.sizes)]
     models = [shrink_model(config.model, largest * ratio) for ratio in ratios]
-    require_sizes([count_parameters(model).total for model in models])
+    _require_apart([count_parameters(model).total for model in models])
     rungs = []
     for number, model in enumerate(models, start=1):
         rungs += _plan_size(root, profile, config, ladder, text, f"n{number}", model)
@@ -74,6 +74,18 @@ def plan_ladder(
     for seed in range(1, ladder.seeds):
         rungs.append(_repeat(profile, config, trunk, f"{trunk.name}-s{seed}", config.seed + seed))
     return rungs
+
+
+def _require_apart(sizes: list[int]) -> None:
+    """Small models differ by whole steps of width. Raises `ladder.sizes`."""
+    if len(set(sizes)) < len(sizes):
+        refuse(
+            "ladder.sizes",
+            f"the {len(sizes)} sizes of the ladder would be {', '.join(f'{size:,}' for size in sizes)} parameters, and "
+            "some of them are the same",
+            fix="lower ladder.gap or ladder.sizes, or predict a larger model: widths are multiples of 8",
+        )
+    require_sizes(sizes)
 
 
 def _plan_size(
