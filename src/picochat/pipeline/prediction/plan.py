@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
 from picochat.core.errors import refuse
-from picochat.evals.scaling.requirements import require_sizes
+from picochat.evals.scaling.requirements import MIN_SPAN
 from picochat.model.config import ModelConfig
 from picochat.model.sizing import count_parameters, flops_per_token
 from picochat.pipeline.config import Resolved, RunConfig, resolve
@@ -85,7 +85,12 @@ def _require_apart(sizes: list[int]) -> None:
             "some of them are the same",
             fix="lower ladder.gap or ladder.sizes, or predict a larger model: widths are multiples of 8",
         )
-    require_sizes(sizes)
+    if max(sizes) < MIN_SPAN * min(sizes):
+        refuse(
+            "ladder.sizes",
+            f"the sizes would span {max(sizes) / min(sizes):.2f} x in parameters, needed are {MIN_SPAN:g} x",
+            fix="raise ladder.span: widths are multiples of 8, so the sizes are not exactly those asked for",
+        )
 
 
 def _plan_size(
