@@ -13,7 +13,7 @@ from picochat.artifacts.schema import Record, SchemaTag
 class Rung(Record):
     """One training of a ladder: a size, a length, a seed, and what it came to on the held-out documents."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
     """Its run folder, below the ladder."""
     purpose: Literal["fit", "seed"]
     """Whether the law is fitted to it, or it tells what another seed changes."""

@@ -22,6 +22,7 @@ from picochat.training.recipe import resolve_recipe
 
 NUMBERS = ("target", "decades_beyond", "refusal", "predicted", "law", "huber", "band")
 CHECKED = ("measured", "predicted", "refusal", "incomparable", "inside", "error_frac", "error_in_bands")
+MAX_RULES = 40
 _UNUSABLE = (PicochatError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -103,14 +104,23 @@ def build_prediction(found: PredictionEvidence | None) -> dict[str, Any] | None:
     """What a summary shows: None for a run of which nothing was predicted."""
     if found is None:
         return None
-    body, result = found.document.body, found.result or {}
-    problem = found.document.problem or "; ".join([*found.differing, *found.faults])
+    # Numbers that do not follow are not shown: nobody would see the problem beside them.
+    follows = found.document.usable and not found.differing
+    body, result = (found.document.body, found.result or {}) if follows else ({}, {})
+    wrong = [f"{place} does not follow" for place in found.differing]
     return {
-        "problem": problem,
-        **{key: body.get(key) for key in ("target", "refusal", "predicted", "rules_differ")},
+        "problem": found.document.problem or "; ".join([*wrong, *found.faults]),
+        **{key: body.get(key) for key in ("target", "refusal", "predicted")},
+        "rules_differ": _rules(body.get("rules_differ")),
         **{key: result.get(key) for key in ("measured", "incomparable", "inside", "error_frac", "error_in_bands")},
         "rungs": len(body["rungs"]) if isinstance(body.get("rungs"), list) else None,
     }
+
+
+def _rules(entries: Any) -> list[dict[str, str]]:
+    """What the ladder said of settings, as words: nothing follows from it."""
+    known = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return [{key: str(entry.get(key)) for key in ("key", "ladder", "target")} for entry in known[:MAX_RULES]]
 
 
 def build_plot(found: PredictionEvidence | None) -> dict[str, Any] | None:

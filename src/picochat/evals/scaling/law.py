@@ -91,6 +91,7 @@ def fit_huber(points: Sequence[Point]) -> Law:
     return law
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a cell without a finite answer is never the best
 def _search(table: Array, scale: Array) -> Law:
     low, high = EXPONENTS
     coarse = np.arange(round((high - low) / COARSE_STEP) + 1) * COARSE_STEP + low

@@ -15,10 +15,14 @@ MIN_LENGTHS = 2
 """Of each size: with one, what more text gives cannot be told from what more parameters give."""
 MIN_SEEDS = 2
 MAX_DECADES = 1.5
+MAX_RUNGS = 500
+"""More than anybody trains; a file that lists more is none of ours."""
 
 
 def require_ladder(rungs: Sequence[Rung]) -> None:
     """Raises `ladder.losses`, `ladder.mixed`, `ladder.twice`, `ladder.sizes`, `ladder.lengths` or `ladder.seeds`."""
+    if len(rungs) > MAX_RUNGS:
+        refuse("ladder.sizes", f"{len(rungs):,} rungs are listed, at most {MAX_RUNGS} are read")
     _require_losses(rungs)
     _require_alike(rungs)
     _require_once(rungs)

@@ -48,6 +48,7 @@ SPOILED: dict[str, tuple[Callable[[Ladder], Ladder], str, str]] = {
         "ladder.seeds",
         "2 sizes or lengths",
     ),
+    "a file of noise": (lambda ladder: ladder * 40, "ladder.sizes", "680 rungs"),
     "nothing": (lambda ladder: [], "ladder.sizes", "0 sizes"),
 }
 
