@@ -11,12 +11,16 @@ from tests.support.base_run import differences
 from tests.support.tiny_run import flip_byte, picochat, set_flags, tiny_settings
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import self_digest
 from picochat.artifacts.store import RunStore
+from picochat.core.errors import PicochatError
 from picochat.core.jsonio import pretty_json
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.prediction import build_plot
 from picochat.judgement.verify import verify_run
+from picochat.pipeline.config import RunConfig
 from picochat.pipeline.prediction.ladder import load_ladder
+from picochat.pipeline.runner import Factory, load_run_record, run_stages
 
 SIZES = {"ladder.sizes": 4, "ladder.span": 8.5, "ladder.gap": 1.5, "ladder.seeds": 2}
 LENGTHS = {"ladder.cuts": [0.5, 1.0], "ladder.tokens_per_parameter": 5}
@@ -183,6 +187,18 @@ def test_the_result_stands_beside_it_and_everything_verifies(trained: Path):
     assert plot is not None and len(plot["rungs"]) == 4 and len(plot["law"]) == 5 and len(plot["measured"]) == 1
 
 
+@pytest.mark.parametrize("name", [layout.PREDICTION, "base/report.json", "base/ledger.jsonl"])
+def test_the_comparison_looks_at_its_inputs_again(trained: Path, tmp_path: Path, name: str):
+    root = tmp_path / "run"
+    shutil.copytree(trained, root)
+    flip_byte(root / name)
+    store = RunStore(root)
+    config = RunConfig.from_dict(load_run_record(store).config)
+    with pytest.raises(PicochatError) as caught:
+        run_stages(store, config, Factory(), ("prediction",))
+    assert caught.value.exit_code == 4 and Path(name).name in caught.value.detail
+
+
 def test_base_that_has_begun_is_too_late(tiny_run: RunStore, ladder: Path, pack: Path, tmp_path: Path):
     root = tmp_path / "run"
     shutil.copytree(tiny_run.root, root)
@@ -194,8 +210,6 @@ def test_base_that_has_begun_is_too_late(tiny_run: RunStore, ladder: Path, pack:
 
 def rewritten(store: RunStore, **changed: Any) -> None:
     """prediction.json with other numbers and a digest of its own that fits."""
-    from picochat.artifacts.reports import self_digest
-
     body = store.read(layout.PREDICTION) | changed
     store.path(layout.PREDICTION).write_bytes(pretty_json(body | {"self_digest": self_digest(body)}))
 
