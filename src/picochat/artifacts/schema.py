@@ -21,6 +21,7 @@ VERSIONS = {
     "harness_report": 1,
     "honesty": 1,
     "memorisation": 1,
+    "preflight": 1,
     "gate": 1,
     "waivers": 1,
     "summary": 1,

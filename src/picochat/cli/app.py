@@ -14,6 +14,7 @@ COMMANDS = {
     "data": ("commands.data:data", "Build or inspect a dataset."),
     "train": ("commands.train:train", "Run one training stage with its own inputs."),
     "eval": ("commands.eval:evaluate", "Measure a run: its skills, or a published benchmark."),
+    "preflight": ("commands.preflight:preflight", "Every check, before anything is spent."),
     "gate": ("commands.gate:gate", "Judge a run again, without training."),
     "verify": ("commands.verify:verify", "Re-hash and recompute everything in a run."),
     "bundle": ("commands.bundle:bundle", "Pack a judged run into one file to hand over."),

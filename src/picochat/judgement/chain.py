@@ -38,6 +38,7 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.TOKENIZER, _SFT_CHECKPOINT),
         (layout.MEMORISATION_ROWS,),
     ),
+    "preflight": ((), (layout.PREFLIGHT_MD,)),
 }
 """By schema: what a stage must have read, and what it must have written. A name that ends in / or - begins others."""
 

@@ -27,6 +27,7 @@ OPTIONAL_SCHEMAS = {
     layout.SHARDS_MANIFEST: "shards_manifest",
     layout.HONESTY: "honesty",
     layout.MEMORISATION: "memorisation",
+    layout.PREFLIGHT: "preflight",
 }
 """The reports of stages that only some runs have; a report that read one names it, so it cannot be missed."""
 
