@@ -23,7 +23,7 @@ from picochat.judgement.profile import load_profile
 
 RESEARCH = "research"
 SKILL = "skill."
-NOT_BUILT = "picochat data build --pack PACK --out-dir RUN, then picochat preflight RUN"
+NOT_BUILT = "picochat run PROFILE --preflight-only --pack PACK --out-dir RUN"
 _UNUSABLE = (PicochatError, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 

@@ -364,7 +364,7 @@ def test_what_was_not_run_blocks_where_it_could_have(tmp_path: Path):
     body = judge_preflight(RunStore(tmp_path / "none"), facts(), "research", "digest")
     assert body["verdict"] == "blocked"
     found = {check["id"]: check for check in body["checks"]}
-    assert found["data.chars"]["required"] and "picochat data build" in found["data.chars"]["fix"]
+    assert found["data.chars"]["required"] and "--preflight-only" in found["data.chars"]["fix"]
 
 
 def test_an_estimate_carries_its_interval(root: Path):
