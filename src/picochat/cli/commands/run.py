@@ -11,6 +11,7 @@ from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
 from picochat.cli.launch import as_ranks
+from picochat.cli.preflighting import BLOCKED, judge_here, show
 from picochat.cli.session import work_on
 from picochat.cli.verdict import finish
 from picochat.core.config import merge, read_toml
@@ -92,8 +93,6 @@ def preflight_run(
     store: RunStore, profile: str, resolved: Resolved, policy: ResumeConfig, quiet: bool, as_json: bool
 ) -> int:
     """Builds what training reads, judges it into preflight.json, and returns the exit code."""
-    from picochat.cli.commands.preflight import BLOCKED, judge_here, show
-
     announce(store, resolved, quiet, ())
     work_on(store, resolved.config, BEFORE_TRAINING, resume=True, quiet=quiet, policy=policy)
     body = judge_here(store, resolved.config, profile, PROFILES[profile].ranks)
