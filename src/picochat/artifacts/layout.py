@@ -93,6 +93,12 @@ def shard(side: str, number: int) -> str:
     return f"{SHARDS}/{side}-{number:05d}.bin"
 
 
+# Beside the runs: launches.
+DESK = ".picochat"
+DESK_PLANS = "plans"
+DESK_STARTS = "starts"
+DESK_AUDIT = "audit.jsonl"
+
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
 LIVE_FOLDERS = frozenset({LOGS})
 

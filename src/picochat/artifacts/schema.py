@@ -28,6 +28,7 @@ VERSIONS = {
     "bundle": 1,
     "checkpoint": 1,
     "ddp_control": 1,
+    "launch_plan": 1,
 }
 
 

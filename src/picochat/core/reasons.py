@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from picochat.core.reason import Reason
 from picochat.core.reasons_handover import HANDOVER_REASONS
+from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 
 REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
+    **LAUNCH_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,
