@@ -98,6 +98,8 @@ DESK = ".picochat"
 DESK_PLANS = "plans"
 DESK_STARTS = "starts"
 DESK_AUDIT = "audit.jsonl"
+DESK_DRY_RUNS = "dry_runs"
+DESK_SETTINGS = "launch.toml"
 
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
 LIVE_FOLDERS = frozenset({LOGS})

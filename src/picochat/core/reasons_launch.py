@@ -35,5 +35,8 @@ LAUNCH_REASONS: dict[str, Reason] = {
         "a plan is started at most once, so that a repeated command does not pay twice",
         "picochat launch status shows that start; make a new plan for another",
     ),
+    "launch.target": Reason(
+        2, "not every service takes every plan", "choose another target: picochat launch plan --target ssh"
+    ),
     "launch.unknown": Reason(2, "a launch needs a plan that was written", "picochat launch plan lists and makes them"),
 }

@@ -19,6 +19,8 @@ class LaunchConfig(Config):
     """Seconds of an attempt that were billed before its program started: boot, image, copies."""
     reserve_s: float = Field(default=120.0, ge=0)
     """Seconds kept for the last step and the last checkpoint: the run stops so much before its cap."""
+    stop_after_steps: int | None = Field(default=None, ge=1)
+    """A rehearsal: stop with a checkpoint once base has reached so many steps."""
 
     @model_validator(mode="after")
     def _cap_has_a_rate(self) -> LaunchConfig:

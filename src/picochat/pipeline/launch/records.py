@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -123,8 +123,10 @@ class LaunchPlan(Record):
     parameters: int = Field(gt=0)
     tokens: int = Field(gt=0)
     steps: int = Field(gt=0)
-    predicted: dict[str, Any]
-    """What the dry run is held against: tokens a second, needed bytes a rank."""
+    predicted: dict[str, float | None]
+    """What the dry run is held against: `tokens_per_s`, and `needed_bytes` of one rank."""
+    dry_run_of: str | None = None
+    """Digest of the plan whose first steps this one rehearses; None for a run itself."""
 
     @model_validator(mode="after")
     def _plain_words(self) -> Self:

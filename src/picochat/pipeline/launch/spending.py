@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from picochat.artifacts import layout
 from picochat.core.clock import Clock
 from picochat.core.log import LOGGER
 from picochat.pipeline.launch.config import LaunchConfig
@@ -30,9 +32,10 @@ class SpendingMeter:
         clock: Clock,
         stop: StopFlag,
         emit: Callable[[str, dict[str, Any]], None],
+        live: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """`events` are those of earlier attempts; `emit` writes one of this attempt."""
-        self._config, self._clock, self._stop, self._emit = config, clock, stop, emit
+        """`events` are those of earlier attempts; `emit` writes one of this attempt; `live` has stage and step."""
+        self._config, self._clock, self._stop, self._emit, self._live = config, clock, stop, emit, live
         self._started_s = clock.monotonic()
         self.before_usd = spent_before(events, config)
         self._warned = False
@@ -45,6 +48,7 @@ class SpendingMeter:
 
     def tick(self) -> dict[str, Any]:
         """What the status shows. Warns once, and asks the run to stop while it can still save within the cap."""
+        self._rehearse()
         cap, spent = self._config.cap_usd, self.spent_usd
         if cap is None:
             return {}
@@ -59,6 +63,13 @@ class SpendingMeter:
             "cap_usd": cap,
             "rate_usd_per_gpu_hour": self._config.rate_usd_per_gpu_hour,
         }
+
+    def _rehearse(self) -> None:
+        """Ends a rehearsal whose steps are done."""
+        wanted = self._config.stop_after_steps
+        reached = self._live.get("step") if self._live.get("stage") == layout.BASE else None
+        if wanted is not None and reached is not None and reached >= wanted and not self._stop.requested:
+            self._stop.reason = f"a rehearsal of {wanted:,} steps"
 
     def record(self) -> None:
         """Writes the figure down, so that the next attempt starts from it."""
