@@ -40,13 +40,11 @@ def tokens_per_s(flops_per_s: float, flops_per_token: float) -> float:
     return flops_per_s / flops_per_token
 
 
-def money_of(hours: float | None, gpus: int, rate_per_gpu_hour: float | None) -> float | None:
-    """What `gpus` cards cost for so many hours; None where hours or rate are not known."""
-    return None if hours is None or rate_per_gpu_hour is None else hours * gpus * rate_per_gpu_hour
+def money_of(hours: float, gpus: int, rate_per_gpu_hour: float | None) -> float | None:
+    """What `gpus` cards cost for so many hours; None where the rate is not known."""
+    return None if rate_per_gpu_hour is None else hours * gpus * rate_per_gpu_hour
 
 
-def format_hours(hours: float | None) -> str:
-    """15.634 -> '15.6 h', 0.05 -> '3 min 0 s'; a dash where it is not known."""
-    if hours is None:
-        return "—"
+def format_hours(hours: float) -> str:
+    """15.634 -> '15.6 h', 0.05 -> '3 min 0 s'."""
     return f"{hours:,.1f} h" if hours >= 1 else format_duration(hours * SECONDS_AN_HOUR)

@@ -102,7 +102,9 @@ def peak_bytes(
     """A rule of thumb for the peak of a bf16 training step on one replica with fused AdamW, without allocator slack.
 
     It is that of published networks whose residual stream is bf16. `model.step_memory` counts this network's own
-    tensors, whose stream is float32 under autocast; plans use that. With recomputed blocks only their inputs live: the peak is either at the loss (no gradients yet) or in the last
+    tensors, whose stream is float32 under autocast; plans use that.
+
+    With recomputed blocks only their inputs live: the peak is either at the loss (no gradients yet) or in the last
     backward. Without, about 51.5 bytes (eager) or 37 (compiled) are kept a feature, layer and token.
     """
     features = micro_batch_size * seq_len * config.dim

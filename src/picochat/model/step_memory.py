@@ -109,9 +109,11 @@ def kept_bytes(config: ModelConfig, shape: StepShape) -> int:
 
 
 def backward_bytes(config: ModelConfig, shape: StepShape) -> int:
-    """Bytes a token of gradients of activations while the MLP of a block is differentiated."""
-    low = shape.compute_bytes
-    return (shape.stream_bytes + 2 * low) * config.dim + 2 * low * config.hidden_dim
+    """Bytes that the backward of a block's MLP adds to what the block keeps, where its three gradients of width
+    `hidden_dim` stand side by side (one takes the place of what was kept), beside the gradient of `down`."""
+    low, c = shape.compute_bytes, config
+    product = c.dim * c.hidden_dim * (4 + (low if low == 2 else 0))
+    return (shape.stream_bytes * c.dim + 2 * low * c.hidden_dim) * shape.tokens + product
 
 
 def step_memory(config: ModelConfig, shape: StepShape) -> StepMemory:
@@ -161,8 +163,8 @@ def _phases(config: ModelConfig, shape: StepShape) -> Iterable[StepMemory]:
     p, layers, tokens = _parts(config, shape), config.n_layers, shape.tokens
     stream, kept = shape.stream_bytes * config.dim * tokens, kept_bytes(config, shape) * tokens
     again, inputs = (kept, stream) if shape.checkpoint_blocks else (0, kept)
-    mask = (6 if shape.autocast else 4) * tokens * shape.seq_len if shape.masked else 0
-    flowing = backward_bytes(config, shape) * tokens + p.gathered_head + p.in_flight
+    mask = mask_bytes(shape)
+    flowing = backward_bytes(config, shape) + p.gathered_head + p.in_flight
     casts = (1 if shape.checkpoint_blocks else layers) * p.cast
 
     def phase(name: Phase, gradients: int, activations: int, logits: int, work: int) -> StepMemory:
@@ -171,7 +173,7 @@ def _phases(config: ModelConfig, shape: StepShape) -> Iterable[StepMemory]:
     hidden = (4 + 2 * shape.stream_bytes) * config.dim * tokens
     in_loss = layers * p.cast + p.gathered_head
     yield phase("loss", p.held, layers * inputs + mask + hidden, logits_bytes(config, shape), in_loss)
-    yield phase("first backward", p.held, layers * inputs + mask + again + stream, p.head_gradient, casts + flowing)
+    yield phase("first backward", p.held, layers * inputs + mask + again, p.head_gradient, casts + flowing)
     # The gradient of a tied head waits until the embedding's is there.
     waiting = p.head_gradient if p.held else 0
     grown = max(p.held, p.gradients - p.block_gradients)
@@ -179,6 +181,12 @@ def _phases(config: ModelConfig, shape: StepShape) -> Iterable[StepMemory]:
     yield phase("embedding", p.gradients, 0, 2 * p.head_gradient, p.gathered_head)
     stack = 2 * layers * config.dim * config.hidden_dim if shape.optimizer == "muon" else 0
     yield phase("optimizer", p.gradients, 0, 0, round(MUON_COPIES * 4 * stack))
+
+
+def mask_bytes(shape: StepShape) -> int:
+    """The additive mask of a micro-batch, float32, and the copy that a fused kernel takes under autocast."""
+    copy = 2 if shape.precision == "bf16" and shape.seq_len > SHORT_ROW_TOKENS else 0
+    return (4 + copy) * shape.tokens * shape.seq_len if shape.masked else 0
 
 
 def optimizer_bytes(config: ModelConfig, optimizer: str) -> int:

@@ -1,7 +1,7 @@
 # pyright: reportPrivateImportUsage=false, reportAttributeAccessIssue=false
 """The peak memory of a training step, counted on fake tensors: the real trainer runs, and nothing is allocated.
 
-    python -m picochat.training.memory < request.json      one request (MemoryRequest) in, one answer out, both JSON
+    python -m picochat.training.memory     one MemoryRequest in, its peak out (`core.asking`)
 
 FakeTensorMode on device **cpu** (fake CUDA tensors with gradients abort the process) below torch's MemTracker, which
 follows every storage from its making to its end. FSDP runs over a fake group of processes; there the optimizer is left
@@ -12,7 +12,6 @@ The one module outside of `distributed/` that names torch.distributed: it owns t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -27,8 +26,8 @@ from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker
 from torch.distributed._tools.mem_tracker import MemTracker
 from torch.distributed.device_mesh import DeviceMesh
 
+from picochat.core.asking import answer
 from picochat.core.config import Config
-from picochat.core.jsonio import parse_json, pretty_json
 from picochat.data.batches import Batch
 from picochat.distributed.fsdp import Fsdp
 from picochat.distributed.strategy import Single
@@ -198,12 +197,12 @@ def forget_peak(tracker: MemTracker) -> None:
     tracker._peak_mem_snap.clear()
 
 
-def main() -> None:
-    """One request on standard input, one answer on standard output."""
-    request = MemoryRequest.from_dict(parse_json(sys.stdin.buffer.read(), "memory request"))
-    answer = {"peak_bytes": count_peak(request), "parameters": count_parameters(request.model).total}
-    sys.stdout.buffer.write(pretty_json(answer | {"torch": str(torch.__version__)}))
+def count(question: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a MemoryRequest in JSON."""
+    request = MemoryRequest.from_dict(question, "memory request")
+    parameters = count_parameters(request.model).total
+    return {"peak_bytes": count_peak(request), "parameters": parameters, "torch": str(torch.__version__)}
 
 
 if __name__ == "__main__":
-    main()
+    answer(count)

@@ -103,6 +103,3 @@ def build_rehearsal(config: ModelConfig, loop: LoopConfig, setting: Setting) -> 
     )
     objective = setting.wrap(LanguageModeling(loop.z_loss, loop.loss_chunk_tokens))
     return Trainer(model, objective, optimizer, batches, world, parts, [], TrainState())
-
-
-

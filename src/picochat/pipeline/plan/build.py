@@ -8,13 +8,13 @@ from typing import Literal
 
 from picochat.artifacts.code_record import NATIVE_BF16_CPU, cpu_features
 from picochat.core.errors import refuse
-from picochat.core.units import format_bytes, format_count, format_hours
+from picochat.core.units import SECONDS_AN_HOUR, format_bytes, format_count, format_hours
 from picochat.distributed.guardrails import require_supported
 from picochat.model.config import ModelConfig
 from picochat.model.sizing import count_parameters, flops_by_part, flops_per_token, recompute_frac
 from picochat.pipeline.config import RunConfig, needed
 from picochat.pipeline.plan.cards import Fleet
-from picochat.pipeline.plan.cost import ASSUMED_MFU, CHECKPOINTS_FRAC, MFU_FRACS, estimate_at
+from picochat.pipeline.plan.cost import ASSUMED_MFU, CHECKPOINTS_FRAC, MFU_FRACS, estimates_at_peak
 from picochat.pipeline.plan.disk import plan_disk
 from picochat.pipeline.plan.memory import Site, choose_batch, find_remedies
 from picochat.pipeline.plan.records import Disk, Dominates, Estimate, Plan, StagePlan, StrategyChoice
@@ -53,9 +53,9 @@ def build_plan(
         for loop in (config.base.loop, config.sft.loop)
     ]
     stages = tuple(plan_stage(name, site) for name, site in zip(("base", "sft"), sites, strict=True))
-    estimates = tuple(estimate_at(mfu, stages, fleet, rate) for mfu in MFU_FRACS)
+    estimates = estimates_at_peak(stages, fleet, rate)
     disk = plan_disk(config, stages)
-    assumed = MFU_FRACS.index(ASSUMED_MFU[stages[0].batch.checkpoint_blocks]) if fleet.peak_flops else None
+    assumed = MFU_FRACS.index(ASSUMED_MFU[stages[0].batch.checkpoint_blocks]) if estimates else None
     fits = all(stage.batch.fits for stage in stages)
     return Plan(
         profile=profile,
@@ -186,8 +186,8 @@ def _notes(
             f"a model under {format_count(SMALL_PARAMETERS)} parameters reaches less than these shares of a card's "
             "peak: measure the first steps before you rely on the hours"
         )
-    hours = estimates[0].training_hours
-    if hours and (saving_h := disk.saves * disk.save_s / 3600) > CHECKPOINTS_FRAC * hours:
+    saving_h = disk.saves * disk.save_s / SECONDS_AN_HOUR
+    if estimates and saving_h > CHECKPOINTS_FRAC * estimates[-1].training_hours:
         notes.append(
             f"{disk.saves:,} saves of {disk.save_s:.1f} s take {format_hours(saving_h)}, more than the "
             f"{CHECKPOINTS_FRAC:.0%} in the bill: raise save_every"
@@ -212,6 +212,6 @@ def _stage_notes(stage: StagePlan, loop: LoopConfig) -> list[str]:
     if stage.batch.checkpoint_blocks and widest and not widest.checkpoint_blocks:
         notes.append(
             f"{stage.stage} also fits without recomputing blocks, at micro-batch {widest.micro_batch_size} "
-            f"({format_bytes(widest.memory.needed_bytes)}): that saves {stage.recompute_frac:.0%} of executed operations"
+            f"({format_bytes(widest.memory.needed_bytes)}): recomputing adds {stage.recompute_frac:.0%} of operations"
         )
     return notes

@@ -59,7 +59,9 @@ def _corpus_bytes(config: RunConfig, tokens: int) -> tuple[int, str]:
     if given is not None and Path(given).is_file():
         return Path(given).stat().st_size, f"the corpus is {given}"
     each = math.log2(config.model.vocab_size) / BITS_A_BYTE_OF_TEXT
-    return round(tokens * each), f"no token of the corpus is read twice, and a token is at most {each:.1f} bytes of text"
+    return round(
+        tokens * each
+    ), f"no token of the corpus is read twice, and a token is at most {each:.1f} bytes of text"
 
 
 def _kept(loop: LoopConfig, steps: int) -> int:

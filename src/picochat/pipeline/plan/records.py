@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.schema import Record
@@ -66,10 +66,10 @@ class StagePlan(Record):
 
 
 class CostLine(Record):
-    """A part of the bill. Money is None without a rate, hours are None where no speed is known."""
+    """A part of the bill. Money is None without a rate."""
 
     name: str
-    hours: float | None
+    hours: float
     money: float | None
 
 
@@ -78,10 +78,10 @@ class Estimate(Record):
 
     basis: Literal["mfu", "probe"]
     mfu_frac: float | None
-    tokens_per_s: float | None
-    """Of base training."""
+    tokens_per_s: float
+    """Of base training, over all ranks."""
     lines: tuple[CostLine, ...]
-    training_hours: float | None
+    training_hours: float
     """Base alone: the figure that published runs compare by."""
     total: CostLine
 
@@ -112,6 +112,28 @@ class Dominates(Record):
     disk_frac: float
 
 
+class Counted(Record):
+    """The peak of one eager step, counted on fake tensors, and what the formula says of the same step."""
+
+    peak_bytes: int
+    formula_peak_bytes: int
+    torch: str
+
+
+class Probe(Record):
+    """Steps of the real loop on this machine, on made tokens."""
+
+    tokens_per_s: float
+    tokens_per_step: int
+    step_s: tuple[float, ...]
+    """Those that count; `warmup_steps` before them do not."""
+    warmup_steps: int
+    compile: str
+    compile_reason: str
+    machine: dict[str, Any]
+    peak_rss_bytes: int
+
+
 class Plan(Record):
     """What a run will need, before anything is spent."""
 
@@ -128,6 +150,7 @@ class Plan(Record):
     stages: tuple[StagePlan, ...]
     """Base, then SFT."""
     estimates: tuple[Estimate, ...]
+    """Empty where no speed is known: for processors before a probe."""
     assumed: int | None
     """Place of the estimate to reckon with; None where no speed is known."""
     disk: Disk
@@ -136,6 +159,8 @@ class Plan(Record):
     remedies: tuple[str, ...]
     """What would fit, where this does not."""
     notes: tuple[str, ...]
+    counted: Counted | None = None
+    probe: Probe | None = None
     checks: tuple[CheckResult, ...] = ()
     """Of what was measured beside the formula."""
 
