@@ -25,6 +25,7 @@ COMMANDS = {
     "status": ("commands.status:status", "Where a run is, and whether it is healthy."),
     "stop": ("commands.stop:stop", "Ask a run to save a checkpoint and stop."),
     "checkpoint": ("commands.checkpoint:checkpoint", "List or verify the checkpoints of a run."),
+    "plan": ("commands.plan:plan", "What a run will need, before it costs anything."),
     "sanity": ("commands.sanity:sanity", "Short proofs on this machine before a long job."),
     "doctor": ("commands.doctor:doctor", "Devices, versions, disk, and what is missing."),
 }

@@ -11,6 +11,7 @@ from picochat.core.reason import Reason
 from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
+from picochat.core.reasons_plan import PLAN_REASONS
 
 REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
@@ -404,4 +405,5 @@ REASONS: dict[str, Reason] = {
         "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
     ),
     **HANDOVER_REASONS,
+    **PLAN_REASONS,
 }

@@ -9,22 +9,24 @@ from typing import NamedTuple
 
 
 class Finished(NamedTuple):
-    """How a command ended. `code` None: it could not be started, or took too long."""
+    """How a command ended: its exit code (None: it could not be started, or took too long) and what it said."""
 
     code: int | None
-    output: str
-    errors: str
+    output: bytes
+    complaint: str
+    """The last line of standard error, or why there was no command."""
 
 
-def run_finished(argv: Sequence[str], *, data: bytes = b"", cwd: Path | None = None, timeout_s: float) -> Finished:
-    """Runs a command to its end with `data` on its standard input, and keeps what it says."""
+def run_with_input(argv: Sequence[str], data: bytes, *, cwd: Path | None = None, timeout_s: float = 600.0) -> Finished:
+    """Runs a command on `data` as its standard input."""
     try:
-        done = subprocess.run(argv, input=data, cwd=cwd, capture_output=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        return Finished(None, "", f"no answer within {timeout_s:.0f} s")
+        done = subprocess.run(argv, cwd=cwd, input=data, capture_output=True, timeout=timeout_s, check=False)
     except OSError as err:
-        return Finished(None, "", f"{argv[0]}: {err.strerror}")
-    return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        return Finished(None, b"", str(err))
+    except subprocess.TimeoutExpired:
+        return Finished(None, b"", f"not done after {timeout_s:,.0f} s")
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return Finished(done.returncode, done.stdout, said[-1] if said else f"exit code {done.returncode}")
 
 
 def run_quiet(

@@ -15,7 +15,8 @@ from picochat.core import fs
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.jsonio import parse_json
 from picochat.core.redact import redact
-from picochat.core.subprocesses import Finished, run_finished
+from picochat.core.swap import rename_durably
+from picochat.core.subprocesses import Finished, run_with_input
 from picochat.judgement.verify import verify_run
 from picochat.pipeline.launch.records import LaunchPlan
 from picochat.pipeline.launch.render import ssh as words
@@ -28,9 +29,9 @@ Run = Callable[..., Finished]
 
 
 class SshProvider:
-    """`run` takes an argv list, `data` for its standard input and `timeout_s`; tests hand in another one."""
+    """`run` takes an argv list, bytes for its standard input and `timeout_s`; tests hand in another one."""
 
-    def __init__(self, run_root: Path, run: Run = run_finished) -> None:
+    def __init__(self, run_root: Path, run: Run = run_with_input) -> None:
         self._root, self._run = run_root, run
 
     def start(self, plan: LaunchPlan) -> Started:
@@ -50,7 +51,7 @@ class SshProvider:
         """What `picochat status --json` says there."""
         answer = self._there(plan, words.status_words(plan), ASK_TIMEOUT_S)
         try:
-            found = parse_json(answer.output.encode(), "status of the other side")
+            found = parse_json(answer.output, "status of the other side")
         except PicochatError as err:
             refuse("launch.provider", f"the other side's status cannot be read: {err.detail}")
         return found if isinstance(found, dict) else {}
@@ -63,7 +64,7 @@ class SshProvider:
         """Free disk of the working folder there, or of its parent before it exists."""
         script = f"df --block-size=1 --output=avail {plan.target.folder} 2>/dev/null || df --block-size=1 --output=avail ."
         answer = self._there(plan, ["bash", "-c", script], ASK_TIMEOUT_S)
-        figures = [line.strip() for line in answer.output.splitlines() if line.strip().isdigit()]
+        figures = [line.strip() for line in answer.output.decode(errors="replace").splitlines() if line.strip().isdigit()]
         if not figures:
             refuse("launch.provider", "the other side does not say how much disk is free")
         return int(figures[-1])
@@ -83,15 +84,15 @@ class SshProvider:
         broken = [f"{result.id}: {result.measured}" for result in results if result.verdict == "block"]
         if broken:
             refuse("launch.provider", f"what came back does not verify: {broken[0]} ({len(broken)} in all); it lies in {arrived}")
-        fs.rename_new(arrived, into)
+        rename_durably(arrived, into)
         return [f"{result.id} {result.verdict}" for result in results]
 
     def _there(self, plan: LaunchPlan, command: list[str], timeout_s: float, data: bytes = b"") -> Finished:
         return self._here(words.ssh_words(plan, command), timeout_s, data)
 
     def _here(self, argv: Sequence[str], timeout_s: float, data: bytes = b"") -> Finished:
-        done = self._run(list(argv), data=data, timeout_s=timeout_s)
+        done = self._run(list(argv), data, timeout_s=timeout_s)
         if done.code != 0:
-            said = redact((done.errors or done.output).strip())[-SHOWN_CHARS:]
-            refuse("launch.provider", f"{argv[0]} ended with {done.code}: {said or 'nothing was said'}")
+            said = redact(done.complaint)[:SHOWN_CHARS]
+            refuse("launch.provider", f"{argv[0]} ended with {done.code}: {said}")
         return done
