@@ -15,6 +15,7 @@ COMMANDS = {
     "train": ("commands.train:train", "Run one training stage with its own inputs."),
     "eval": ("commands.eval:evaluate", "Measure a run: its skills, or a published benchmark."),
     "preflight": ("commands.preflight:preflight", "Every check, before anything is spent."),
+    "launch": ("commands.launch:launch", "Another machine: plan, rehearse, start under a cap, stop."),
     "gate": ("commands.gate:gate", "Judge a run again, without training."),
     "verify": ("commands.verify:verify", "Re-hash and recompute everything in a run."),
     "bundle": ("commands.bundle:bundle", "Pack a judged run into one file to hand over."),

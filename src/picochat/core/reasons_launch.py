@@ -20,6 +20,17 @@ LAUNCH_REASONS: dict[str, Reason] = {
         "a confirmation is for one plan, one person and one start",
         "start again, read the plan, and confirm it anew",
     ),
+    "launch.data": Reason(
+        3,
+        "text is made into tokens before GPUs are paid for",
+        "picochat run PROFILE --preflight-only --resume --out-dir RUN",
+    ),
+    "launch.money": Reason(2, "money is never guessed", "give --rate 3.00 --cap 430.00: dollars with both cents"),
+    "launch.shape": Reason(
+        2,
+        "each node starts the same number of processes",
+        "give --gpus and --nodes that divide, of a card that is rented",
+    ),
     "launch.plan": Reason(
         4,
         "a plan is what was confirmed, to the byte",

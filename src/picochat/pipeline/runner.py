@@ -315,7 +315,9 @@ def run_stages(
             events.emit(kind, live.get("stage", ""), **fields)
 
         earlier = iter_events(store.path(layout.EVENTS))
-        meter = SpendingMeter(config.launch, earlier, factory.clock, factory.stop, emit, live) if ranks.is_main else None
+        meter = (
+            SpendingMeter(config.launch, earlier, factory.clock, factory.stop, emit, live) if ranks.is_main else None
+        )
         watch = (
             StatusThread(store, live, factory.stop, attempt, acknowledge, meter=meter) if ranks.is_main else NoStatus()
         )

@@ -59,7 +59,7 @@ def preflight_markdown(body: Mapping[str, Any]) -> str:
     lines = ["# Preflight", "", preflight_line(body), ""]
     lines += [f"Machine: {machine['name']}, {machine['ranks']} rank(s). Gate profile: {body['profile']}.", ""]
     if body["not_asked"]:
-        lines += [f"Asked for rented machines alone: {', '.join(body['not_asked'])}.", ""]
+        lines += [f"Not asked of this machine: {', '.join(body['not_asked'])}.", ""]
     lines += ["| verdict | check | measured | limit | why, and what mends it |", "|---|---|---|---|---|"]
     for row in rows:
         words = row.why + (f" **Fix:** {row.fix}" if row.fix else "")

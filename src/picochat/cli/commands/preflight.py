@@ -8,7 +8,7 @@ import click
 
 from picochat.cli import options
 from picochat.cli.commands.run import absolute_pack, resolve_run
-from picochat.cli.preflighting import BLOCKED, judge_here, show
+from picochat.cli.preflighting import BLOCKED, Rented, judge_here, judge_rented, show
 from picochat.pipeline.config import RunConfig, resolve
 from picochat.pipeline.profiles import PROFILES, load_profile
 from picochat.pipeline.runner import load_run_record
@@ -27,6 +27,9 @@ from picochat.pipeline.runner import load_run_record
     help="Whose limits count; default: the run's own.",
 )
 @click.option("--ranks", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that will train.")
+@click.option("--gpus", metavar="8xH100", help="Judge for these rented cards instead of this machine.")
+@click.option("--rate", type=float, metavar="DOLLARS", help="With --gpus: of one GPU for an hour.")
+@click.option("--cap", type=float, metavar="DOLLARS", help="With --gpus: what the run may cost in all.")
 @click.option("--markdown", is_flag=True, help="Print preflight.md instead of a table.")
 @options.set_option
 @options.json_option
@@ -38,6 +41,9 @@ def preflight(
     config_file: Path | None,
     gate_profile: str | None,
     ranks: int,
+    gpus: str | None,
+    rate: float | None,
+    cap: float | None,
     markdown: bool,
     settings: tuple[str, ...],
     as_json: bool,
@@ -56,7 +62,12 @@ def preflight(
         config, name = RunConfig.from_dict(record.config, str(store.root)), record.profile
     if gate_profile:
         config = resolve(name, config, [("flag", {"summary": {"gate_profile": gate_profile}})]).config
-    body = judge_here(store, config, name, ranks)
+    if gpus is None and (rate is not None or cap is not None):
+        raise click.UsageError("--rate and --cap are about rented cards: give --gpus too")
+    if gpus is not None:
+        body = judge_rented(store, config, name, Rented(gpus, rate, cap))
+    else:
+        body = judge_here(store, config, name, ranks)
     show(body, as_json=as_json, markdown=markdown)
     ctx.exit(BLOCKED if body["verdict"] == "blocked" else 0)
 

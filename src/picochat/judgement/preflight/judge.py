@@ -48,7 +48,10 @@ def judge_preflight(
     loaded = loaded or load_limits()
     column = Column(profile, facts.launch is not None)
     evidence, skills = RunEvidence(store), gate_skills(profile)
-    asked = [limits for limits in loaded.limits.checks if column.rented or not limits.rented]
+    asked, not_asked = [], []
+    for row in loaded.limits.checks:
+        fits = (column.rented or not row.rented) and (facts.machine.seen or not row.seen)
+        (asked if fits else not_asked).append(row)
     results = [_judge(PreflightCase(row.id, evidence, facts, skills), row, column) for row in asked]
     return {
         "verdict": overall(results).replace("approved", "pass"),
@@ -58,7 +61,7 @@ def judge_preflight(
         "limits_digest": loaded.digest,
         "config_digest": config_digest,
         "checks": [result.to_json() for result in results],
-        "not_asked": [limits.id for limits in loaded.limits.checks if limits.rented and not column.rented],
+        "not_asked": [row.id for row in not_asked],
         "facts": facts.to_json(),
     }
 

@@ -18,10 +18,13 @@ Level = Literal["pass", "warn", "release", "block"]
 
 
 class CheckLimits(Config):
-    """One check's limits; `rented` ones are asked for machines that are paid by the hour alone."""
+    """One check's limits."""
 
     id: str
     rented: bool = False
+    """Asked for machines that are paid by the hour alone."""
+    seen: bool = False
+    """Asked for machines that can be looked at alone; a start asks the others itself."""
     block_below: float | None = None
     block_above: float | None = None
     release_below: float | None = None

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from picochat.artifacts import layout
+from picochat.artifacts.checks import CheckResult
 from picochat.core import fs
 from picochat.core.clock import utc_now
 from picochat.core.errors import refuse
 from picochat.core.hashing import sha256_bytes
-from picochat.core.jsonio import canonical_json, iter_jsonl, read_json
+from picochat.core.jsonio import canonical_json, iter_jsonl, pretty_json, read_json
 from picochat.core.redact import redact_tree
 from picochat.pipeline.launch.records import LaunchPlan, parse_plan
 
@@ -108,6 +109,21 @@ class LaunchDesk:
     def record_start(self, plan_digest: str, state: str, **fields: Any) -> None:
         """What became of the start: started, failed, stopped."""
         fs.write_json(self._start_path(plan_digest), redact_tree({"state": state, "t": utc_now(), **fields}))
+
+    def write_dry_run(self, plan_digest: str, checks: list[CheckResult], run: str) -> None:
+        """Keeps the rows of the latest dry run of a plan; the one before keeps a numbered name."""
+        path = self._dry_run_path(plan_digest)
+        fs.make_dir(path.parent)
+        body = {"t": utc_now(), "run": run, "checks": [check.to_json() for check in checks]}
+        fs.write_atomic(path, pretty_json(body), keep_old=True)
+
+    def read_dry_run(self, plan_digest: str) -> dict[str, Any] | None:
+        """`t`, `run` and `checks` of the latest dry run, or None."""
+        path = self._dry_run_path(plan_digest)
+        return read_json(path) if path.exists() else None
+
+    def _dry_run_path(self, plan_digest: str) -> Path:
+        return self.root / layout.DESK_DRY_RUNS / f"{plan_digest}.json"
 
     def _start_path(self, plan_digest: str) -> Path:
         return self.root / layout.DESK_STARTS / f"{plan_digest}.json"

@@ -21,7 +21,6 @@ from picochat.checkpoint.verify import check_checkpoint_files
 from picochat.core.errors import PicochatError
 from picochat.core.events import iter_events
 from picochat.core.hashing import digest_of
-from picochat.pipeline.launch.config import LaunchConfig
 from picochat.pipeline.launch.records import LaunchPlan
 from picochat.training.ledger import spliced
 
@@ -54,7 +53,9 @@ CHECKS: dict[str, DryRunCheck] = {
     "dry.memory": DryRunCheck(
         "a step that hardly fits fails later", "lower base.loop.micro_batch_size", "fraction", "<="
     ),
-    "dry.loss_falls": DryRunCheck("a loss that does not fall is a fault of the recipe", "look at the curve", "nats", "<="),
+    "dry.loss_falls": DryRunCheck(
+        "a loss that does not fall is a fault of the recipe", "look at the curve", "nats", "<="
+    ),
     "dry.resume": DryRunCheck(
         "a run that cannot go on exactly loses what is paid at its first crash",
         "kill the dry run once and start it again with --resume",

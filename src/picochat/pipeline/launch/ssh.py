@@ -15,8 +15,8 @@ from picochat.core import fs
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.jsonio import parse_json
 from picochat.core.redact import redact
-from picochat.core.swap import rename_durably
 from picochat.core.subprocesses import Finished, run_with_input
+from picochat.core.swap import rename_durably
 from picochat.judgement.verify import verify_run
 from picochat.pipeline.launch.records import LaunchPlan
 from picochat.pipeline.launch.render import ssh as words
@@ -62,9 +62,13 @@ class SshProvider:
 
     def free_bytes(self, plan: LaunchPlan) -> int:
         """Free disk of the working folder there, or of its parent before it exists."""
-        script = f"df --block-size=1 --output=avail {plan.target.folder} 2>/dev/null || df --block-size=1 --output=avail ."
+        script = (
+            f"df --block-size=1 --output=avail {plan.target.folder} 2>/dev/null || df --block-size=1 --output=avail ."
+        )
         answer = self._there(plan, ["bash", "-c", script], ASK_TIMEOUT_S)
-        figures = [line.strip() for line in answer.output.decode(errors="replace").splitlines() if line.strip().isdigit()]
+        figures = [
+            line.strip() for line in answer.output.decode(errors="replace").splitlines() if line.strip().isdigit()
+        ]
         if not figures:
             refuse("launch.provider", "the other side does not say how much disk is free")
         return int(figures[-1])
@@ -83,7 +87,10 @@ class SshProvider:
         results = verify_run(RunStore(arrived))
         broken = [f"{result.id}: {result.measured}" for result in results if result.verdict == "block"]
         if broken:
-            refuse("launch.provider", f"what came back does not verify: {broken[0]} ({len(broken)} in all); it lies in {arrived}")
+            refuse(
+                "launch.provider",
+                f"what came back does not verify: {broken[0]} ({len(broken)} in all); it lies in {arrived}",
+            )
         rename_durably(arrived, into)
         return [f"{result.id} {result.verdict}" for result in results]
 

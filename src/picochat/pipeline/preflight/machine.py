@@ -13,6 +13,8 @@ from picochat.core.subprocesses import run_quiet
 from picochat.judgement.preflight.facts import MachineFacts
 from picochat.model.sizing import count_parameters, needed_bytes, peak_bytes
 from picochat.pipeline.config import RunConfig
+from picochat.pipeline.plan.cards import Fleet
+from picochat.pipeline.plan.records import Plan
 
 DOCTOR_TIMEOUT_S = 120.0
 DISK_SLACK = 1.2
@@ -60,6 +62,31 @@ def this_machine(
         memory_bytes=memory,
         **disk,
     )
+
+
+def planned_machine(config: RunConfig, fleet: Fleet, profile_ranks: int, plan: Plan) -> MachineFacts:
+    """What is known of cards that nobody has looked at: the figures of their table, and the plan made for them."""
+    native = fleet.card.bf16_tflops is not None
+    asked = config.machine.precision
+    stages = [stage.batch.memory.needed_bytes for stage in plan.stages]
+    return MachineFacts(
+        name=str(fleet),
+        seen=False,
+        ranks=fleet.count,
+        profile_ranks=profile_ranks,
+        device_fault=_wrong_device(config.machine.device.partition(":")[0], fleet),
+        precision=asked,
+        precision_fault="" if native or asked in ("auto", "fp32") else f"{fleet.card.title} has no native {asked}",
+        attention_fault="" if native else f"{fleet.card.title} has no fused attention",
+        needed_memory_bytes=max(stages),
+        memory_bytes=fleet.rank_bytes,
+        needed_disk_bytes=plan.disk.total_bytes,
+    )
+
+
+def _wrong_device(asked: str, fleet: Fleet) -> str:
+    there = fleet.card.device
+    return "" if asked in ("auto", there) else f"machine.device is {asked}, {fleet} is {there}"
 
 
 def memory_bytes(config: RunConfig) -> int:

@@ -10,9 +10,9 @@ from picochat.pipeline.launch.render.words import cap_seconds, header, shell_blo
 
 
 def render_skypilot(plan: LaunchPlan) -> str:
-    """For `sky launch --down`: the machine goes when it was idle for the plan's minutes, or when the cap's time is up."""
+    """For `sky launch --down`: the machine goes when it was idle long enough, or when the time of the cap is up."""
     words = [*torchrun_words(plan, "HEAD_NODE"), *plan.argv]
-    command = shell_block(["timeout", "--signal=USR1", str(cap_seconds(plan)), *words])
+    command = shell_block(["timeout", "--signal=TERM", str(cap_seconds(plan)), *words])
     command = command.replace("=HEAD_NODE:", '="$HEAD_NODE":')
     lines = [
         *header(plan),

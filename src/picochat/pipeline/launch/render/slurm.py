@@ -10,7 +10,7 @@ GRACE_S = 300
 
 
 def render_slurm(plan: LaunchPlan) -> str:
-    """For `sbatch`. USR1 arrives before the limit, and the run then saves and stops with exit code 75."""
+    """For `sbatch`. TERM arrives before the limit, and the run then saves and stops with exit code 75."""
     queue = [f"#SBATCH --partition={plan.target.queue}"] if plan.target.queue else []
     words = [*torchrun_words(plan, "HEAD_NODE"), *plan.argv]
     command = shell_block(["srun", "--kill-on-bad-exit=1", *words]).replace("=HEAD_NODE:", '="$HEAD_NODE":')
@@ -24,7 +24,7 @@ def render_slurm(plan: LaunchPlan) -> str:
         f"#SBATCH --gpus-per-node={plan.gpus_per_node}",
         "#SBATCH --exclusive",
         f"#SBATCH --time={cap_clock(plan)}",
-        f"#SBATCH --signal=USR1@{GRACE_S}",
+        f"#SBATCH --signal=TERM@{GRACE_S}",
         f"#SBATCH --output={run_folder(plan)}/logs/slurm-%j.log",
         "set -euo pipefail",
         f"cd {plan.target.folder}",
