@@ -67,6 +67,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION) --mb 500 --memory
 	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/prediction.py $(REAL_DATA_OPTION)
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

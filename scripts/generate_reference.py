@@ -16,6 +16,7 @@ import click
 from pydantic import BaseModel
 
 from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.ladder_record import LadderRecord
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.waivers import WaiverFile
@@ -31,6 +32,7 @@ from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.config import RunConfig
+from picochat.pipeline.prediction.config import LadderConfig
 from picochat.pipeline.profiles import PROFILES
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.training.config import ResumeConfig
@@ -47,6 +49,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "file_ref": FileRef,
     "check_result": CheckResult,
     "waivers": WaiverFile,
+    "ladder": LadderRecord,
     "checkpoint_manifest": CheckpointManifest,
     "benchmark_config": BenchmarkConfig,
 }
@@ -121,6 +124,10 @@ def _config_lines() -> Iterator[str]:
     yield "| key | meaning |\n|---|---|"
     for name, field in ResumeConfig.model_fields.items():
         yield f"| `resume.{name}` | {_cell(field.description or '')} |"
+    yield "\n## ladder\n\nOf `picochat predict ladder`, never part of `run.json`: `--set ladder.KEY=VALUE`.\n"
+    yield "| key | meaning | default |\n|---|---|---|"
+    for name, field in LadderConfig.model_fields.items():
+        yield f"| `ladder.{name}` | {_cell(field.description or '')} | {_value(field.default)} |"
     yield ""
 
 

@@ -60,8 +60,9 @@ def test_a_flipped_byte_in_any_input_stops_the_stage_by_name(
 
 
 def test_every_stage_of_a_run_is_looked_at():
-    """The dataset reads from outside, and the summary reads everything through verify."""
-    assert set(STAGES) == set(STAGE_BY_NAME) - {"dataset", "summary"}
+    """The dataset reads from outside, the summary reads everything through verify, and what the comparison with a
+    prediction reads is looked at with one (test_prediction)."""
+    assert set(STAGES) == set(STAGE_BY_NAME) - {"dataset", "prediction", "summary"}
 
 
 def build_dataset(pack: Path, root: Path) -> RunStore:

@@ -53,6 +53,10 @@ ROWS = "rows.jsonl"
 FIT_ROWS = "fit_rows.jsonl"
 HELDOUT_ROWS = "heldout_rows.jsonl"
 
+PREDICTION = "prediction.json"
+"""Written before base begins, and never again."""
+PREDICTION_CHECK = "prediction_check.json"
+
 HONESTY = "honesty.json"
 HONESTY_HITS = "honesty_hits.jsonl"
 MEMORISATION = "memorisation.json"
@@ -72,6 +76,11 @@ BUNDLE = "bundle.json"
 BUNDLE_SIGNATURE = "bundle.sig"
 BUNDLE_RUN = "run"
 """The folder of a bundle that holds the run's files under their own names."""
+
+# A ladder: small runs side by side, and what they came to.
+LADDER = "ladder.json"
+LADDER_DATA = "data"
+"""The run that holds the text and the tokenizer of all rungs."""
 
 # Inside a checkpoint folder.
 CKPT_MANIFEST = "MANIFEST.json"

@@ -13,6 +13,7 @@ COMMANDS = {
     "run": ("commands.run:run", "Run a profile from text to verdict."),
     "data": ("commands.data:data", "Build or inspect a dataset."),
     "train": ("commands.train:train", "Run one training stage with its own inputs."),
+    "predict": ("commands.predict:predict", "The loss of a run from smaller ones, before it is trained."),
     "eval": ("commands.eval:evaluate", "Measure a run: its skills, or a published benchmark."),
     "preflight": ("commands.preflight:preflight", "Every check, before anything is spent."),
     "launch": ("commands.launch:launch", "Another machine: plan, rehearse, start under a cap, stop."),

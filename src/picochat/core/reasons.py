@@ -12,6 +12,7 @@ from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 from picochat.core.reasons_plan import PLAN_REASONS
+from picochat.core.reasons_prediction import PREDICTION_REASONS
 
 REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
@@ -406,4 +407,5 @@ REASONS: dict[str, Reason] = {
     ),
     **HANDOVER_REASONS,
     **PLAN_REASONS,
+    **PREDICTION_REASONS,
 }

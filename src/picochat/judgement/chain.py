@@ -34,6 +34,8 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL),
         (layout.HONESTY_HITS,),
     ),
+    "prediction": ((), ()),
+    "prediction_check": ((layout.PREDICTION, layout.report_path(layout.BASE)), ()),
     "memorisation": (
         (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.TOKENIZER, _SFT_CHECKPOINT),
         (layout.MEMORISATION_ROWS,),
@@ -201,9 +203,25 @@ def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
                 "verify.rates", path, f"differs from its rows in {', '.join(added.differing[:5])}", added.rows_path
             )
     yield from _check_memorisation(evidence)
+    yield from _check_prediction(evidence)
     tokenizer, base = evidence.documents[layout.TOKENIZER_REPORT], evidence.report(layout.BASE)
     if tokenizer.usable and base.usable and not same_numbers(tokenizer.value("baselines"), base.value("baselines")):
         yield finding("verify.rates", base.path, "other baselines than", tokenizer.path, pointer="/baselines")
+
+
+def _check_prediction(evidence: RunEvidence) -> Iterator[CheckResult]:
+    """Numbers follow from the rungs, the target is this run, and it was said before base began."""
+    found = evidence.prediction
+    if found is None:
+        return
+    for place in found.differing:
+        yield finding("verify.rates", layout.PREDICTION, f"{place} does not follow", layout.RUN, pointer=f"/{place}")
+    for fault in found.faults:
+        yield finding("verify.lineage", layout.PREDICTION, fault, pointer="/manifest")
+    for place in found.check_differing:
+        yield finding(
+            "verify.rates", layout.PREDICTION_CHECK, f"{place} does not follow", layout.PREDICTION, pointer=f"/{place}"
+        )
 
 
 def _check_memorisation(evidence: RunEvidence) -> Iterator[CheckResult]:

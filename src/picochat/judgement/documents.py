@@ -26,6 +26,8 @@ SCHEMAS = {
 OPTIONAL_SCHEMAS = {
     layout.SHARDS_MANIFEST: "shards_manifest",
     layout.HONESTY: "honesty",
+    layout.PREDICTION: "prediction",
+    layout.PREDICTION_CHECK: "prediction_check",
     layout.MEMORISATION: "memorisation",
     layout.PREFLIGHT: "preflight",
 }

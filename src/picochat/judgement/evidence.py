@@ -24,6 +24,7 @@ from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS, Document, is
 from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
 from picochat.judgement.harness import HarnessEvidence, load_harness
 from picochat.judgement.memorisation import MemorisationEvidence, load_memorisation
+from picochat.judgement.prediction import PredictionEvidence, load_prediction
 
 JUDGED_STAGE = layout.SFT
 """The stage whose checkpoint ships: what a gate approves is its digest."""
@@ -138,6 +139,12 @@ class RunEvidence:
         report = self.documents.get(layout.MEMORISATION)
         corpus = self.documents[layout.CORPUS_MANIFEST]
         return load_memorisation(self.store, report, corpus, has_text=self.has_text) if report else None
+
+    @functools.cached_property
+    def prediction(self) -> PredictionEvidence | None:
+        """None for a run of which nothing was predicted."""
+        said, check = (self.documents.get(path) for path in (layout.PREDICTION, layout.PREDICTION_CHECK))
+        return load_prediction(said, check, self.report(layout.BASE), self.run) if said else None
 
     @functools.cached_property
     def waivers(self) -> tuple[tuple[Waiver, ...], str]:

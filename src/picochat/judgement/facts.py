@@ -9,6 +9,7 @@ from picochat.judgement.clean_scores import build_contamination
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.memorisation import build_memorisation
+from picochat.judgement.prediction import build_prediction
 
 _TRAINING = ("planned_steps", "steps", "tokens_seen", "skipped_steps", "duration_s", "tokens_per_s")
 _RATE = ("k", "n", "rate", "interval")
@@ -19,7 +20,7 @@ def build_facts(evidence: RunEvidence) -> dict[str, Any]:
     run = evidence.run
     corpus, tokenizer = evidence.documents[layout.CORPUS_MANIFEST], evidence.documents[layout.TOKENIZER_REPORT]
     base, sft = evidence.report(layout.BASE), evidence.report(layout.SFT)
-    return {
+    facts = {
         "run": {"name": run.name, "profile": run.profile, "created_at": run.created_at} if run else None,
         "corpus": {
             key: corpus.number("counts", key) for key in ("documents", "bytes", "train_documents", "val_documents")
@@ -35,6 +36,8 @@ def build_facts(evidence: RunEvidence) -> dict[str, Any]:
         "memorisation": build_memorisation(evidence.memorisation),
         "benchmarks": [_benchmark(found.name, found.numbers, found.problem) for found in evidence.benchmarks],
     }
+    # Only a run of which something was predicted says so: older summaries read as before.
+    return facts | ({"prediction": said} if (said := build_prediction(evidence.prediction)) else {})
 
 
 def _training(report: Document) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from picochat.core.jsonio import iter_jsonl
 from picochat.judgement.curves import build_curves
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.prediction import build_plot
 
 TRAININGS = (layout.BASE, layout.SFT)
 SAMPLE_CHARS = 1200
@@ -32,6 +33,7 @@ def build_handover(evidence: RunEvidence) -> dict[str, Any]:
         "chat": _chat(evidence.documents[layout.CORPUS_MANIFEST]),
         "run": _run(evidence),
         "lineage": _lineage(evidence),
+        "prediction": build_plot(evidence.prediction),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from picochat.judgement.check_facts import CheckFacts
+from picochat.judgement.prediction_registry import PREDICTION_CHECKS
 
 _EVAL = "picochat eval skills RUN, then picochat gate RUN"
 _SFT = "train sft longer or on more varied rows (--set sft.loop.tokens=N), in a new run"
@@ -236,6 +237,7 @@ CHECKS: dict[str, CheckFacts] = {
         "rows",
         "<=",
     ),
+    "prediction.inside": PREDICTION_CHECKS["prediction.inside"],
     "sft.duplicate_prompts": CheckFacts(
         "prompts of fine-tuning that stand twice",
         "few different prompts teach few different answers",

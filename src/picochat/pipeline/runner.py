@@ -97,6 +97,14 @@ STAGES = (
         shared=True,
     ),
     StageSpec(
+        "prediction",
+        "predicted and measured loss",
+        layout.PREDICTION_CHECK,
+        "prediction_check",
+        lambda c: (c.base,),
+        needed=lambda store: store.has(layout.PREDICTION),
+    ),
+    StageSpec(
         "sft", "fine-tuning", layout.report_path(layout.SFT), "sft_report", lambda c: (c.sft, c.machine), shared=True
     ),
     StageSpec(

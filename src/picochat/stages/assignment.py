@@ -12,6 +12,7 @@ from picochat.data.rows import RowSource
 from picochat.data.shards.manifest import Exposure
 from picochat.inference.scoring import ValidationResult, ValidationSet
 from picochat.model.transformer import Transformer
+from picochat.stages.branch import Trunk
 from picochat.tokenizer.tokenizer import Tokenizer
 from picochat.training.config import LoopConfig
 from picochat.training.machine import Machine
@@ -54,6 +55,8 @@ class Assignment:
     """Digests of what the training depends on, for the fingerprint."""
     optimizer_state: dict[str, Any] = field(default_factory=dict)
     """Tensors of the stage before, to go on with."""
+    trunk: Trunk | None = None
+    """The longer training whose first steps this one shares."""
 
 
 @dataclass(frozen=True)

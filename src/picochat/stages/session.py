@@ -17,6 +17,7 @@ from picochat.data.order import SampleOrder
 from picochat.inference.scoring import ValidationResult, score_validation
 from picochat.model import sizing
 from picochat.stages.assignment import Assignment, Outcome, build_fingerprint
+from picochat.stages.branch import copy_ledger, require_branch
 from picochat.stages.contract import StageContext
 from picochat.stages.samples import SampleWriter
 from picochat.stages.training_report import TrainingFacts, describe_training
@@ -61,6 +62,7 @@ class Session:
         self._strategy = machine.build_strategy()
         self._trainer = self._build_trainer()
         self._resumed = self._resume()
+        self._branched = self._resumed is None and self._branch()
         self._compile_reason = self._compile()
         self._compare_conditions()
 
@@ -200,11 +202,31 @@ class Session:
             self._ctx.progress.say(f"{self._work.stage}: {difference.describe()}")
         return resumed
 
+    def _branch(self) -> bool:
+        """Goes on from a longer training, where the assignment names one. Raises `branch.conditions`."""
+        trunk = self._work.trunk
+        if trunk is None:
+            return False
+        if self._ctx.replay is not None:
+            refuse(
+                "reproduce.steps",
+                f"the first steps of this training are those of {trunk.checkpoint}, which it went on from",
+                fix="choose --from one of its own checkpoints, or reproduce the training that it branched from",
+            )
+        self._keeper.branch(self._trainer, trunk.checkpoint, require_branch)
+        step = self._trainer.state.step
+        self._world.ranks.on_main("the ledger before the branch", lambda: copy_ledger(trunk, step, self._ledger_path))
+        self._trainer.loop.ledger = self._open_ledger(step)
+        self._ctx.progress.say(f"{self._work.stage} branches off at step {step:,} of {trunk.checkpoint}")
+        return True
+
     def _compile(self) -> str:
-        """Decides once a stage; a resume keeps the decision that its checkpoint was made with."""
+        """Decides once a stage; a resume or a branch keeps the decision that its checkpoint was made with."""
         wanted = self._work.compile
         if self._resumed:
             wanted = "on" if self._resumed.compile else "off"
+        elif self._branched:
+            wanted = "on" if self._keeper.fingerprint["compile_mode"] == "block" else "off"
         elif self._ctx.replay:
             wanted = "on" if self._ctx.replay.fingerprint.get("compile_mode") == "block" else "off"
         tokens = self._recipe.steps * self._recipe.tokens_per_step
@@ -212,7 +234,7 @@ class Session:
         if chosen:
             compile_blocks(self._work.model)
         self._keeper.fingerprint["compile_mode"] = "block" if chosen else "eager"
-        return "as in the checkpoint" if self._resumed or self._ctx.replay else reason
+        return "as in the checkpoint" if self._resumed or self._branched or self._ctx.replay else reason
 
     def _score(self) -> ValidationResult:
         with _eager():

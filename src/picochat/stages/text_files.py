@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import Manifest
 from picochat.artifacts.store import RunStore, StageRecord
+from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
+from picochat.core.log import LOGGER
 from picochat.data.corpus import CorpusReader
 from picochat.data.mixture import Share, name_shares, read_shares
 from picochat.stages.text_source import TextSource
@@ -85,4 +88,24 @@ def _open_external(record: StageRecord, corpus: Path, tokenizer: Path) -> TextFi
             refs["corpus_manifest"] = record.add_input("corpus_manifest", manifest)
             shares = read_shares(read_json(manifest))
     digests = {kind: ref.sha256 for kind, ref in refs.items()}
-    return TextFiles(corpus, records if records.is_file() else None, tokenizer, True, shares, digests, None)
+    baselines = _read_baselines(record, tokenizer, digests) if records.is_file() else None
+    return TextFiles(corpus, records if records.is_file() else None, tokenizer, True, shares, digests, baselines)
+
+
+def _read_baselines(record: StageRecord, tokenizer: Path, digests: dict[str, str]) -> dict[str, Any] | None:
+    """Of the report beside a tokenizer, where it names exactly this tokenizer, made from exactly this corpus."""
+    path = tokenizer.with_name(layout.TOKENIZER_REPORT)
+    if not path.is_file():
+        return None
+    store = RunStore(path.parent)
+    try:
+        report = store.read_report(path.name, "tokenizer_report")
+        manifest = Manifest.from_json(report["manifest"], str(path))
+    except PicochatError as err:
+        LOGGER.warning("%s is passed over, the baselines are measured again: %s", path, err.detail)
+        return None
+    named = {ref.sha256 for ref in (*manifest.inputs, *manifest.outputs)}
+    if not {digests[kind] for kind in ("corpus", "corpus_documents", "tokenizer")} <= named:
+        return None
+    record.add_input("tokenizer_report", path)
+    return report["baselines"]

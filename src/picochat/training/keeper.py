@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,21 @@ class Keeper:
         path = self._dir / layout.CHECKPOINT
         saved = load_checkpoint(path, expected_shapes=shapes, run_digest=self._run_digest)
         return saved, found["warning"]
+
+    def branch(
+        self, trainer: Trainer, folder: Path, require: Callable[[Mapping[str, Any], Mapping[str, Any], int], None]
+    ) -> None:
+        """Puts a checkpoint of another training into the trainer of every rank, once `require` has allowed it.
+
+        `require` is handed the saved conditions, the own ones and the step. The compile mode is the saved one.
+        """
+        model = trainer.model
+        assert isinstance(model, Transformer)
+        shapes = {name: tuple(tensor.shape) for name, tensor in named_weights(model).items()}
+        saved = load_checkpoint(folder, expected_shapes=shapes)
+        self.fingerprint["compile_mode"] = saved.manifest.fingerprint.get("compile_mode")
+        require(saved.manifest.fingerprint, self.fingerprint, saved.manifest.step)
+        _restore_parts(trainer, model, saved)
 
     def take_best(self, trainer: Trainer) -> None:
         """Puts the weights of `best/` into the model of every rank."""

@@ -6,6 +6,8 @@ import math
 from typing import Literal
 
 ScheduleName = Literal["linear", "cosine", "wsd", "constant"]
+COOLDOWN_FRAC = 0.2
+"""Of the steps after the warm-up, in which the rate of `wsd` falls."""
 
 
 def lr_factor(
@@ -28,5 +30,12 @@ def lr_factor(
         case "cosine":
             shape = 0.5 * (1.0 + math.cos(math.pi * done))
         case "wsd":
-            shape = 1.0 if done <= 0.8 else 1.0 - math.sqrt((done - 0.8) / 0.2)
+            flat = 1.0 - COOLDOWN_FRAC
+            shape = 1.0 if done <= flat else 1.0 - math.sqrt((done - flat) / COOLDOWN_FRAC)
     return final_frac + (1.0 - final_frac) * shape
+
+
+def cooldown_begin(steps: int, warmup_steps: int) -> int:
+    """Steps that a training under `wsd` takes before its rate begins to fall."""
+    flat = (step for step in range(warmup_steps, steps) if lr_factor(step, steps, warmup_steps, "wsd") < 1.0)
+    return next(flat, steps)

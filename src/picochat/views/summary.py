@@ -11,6 +11,7 @@ from picochat.views.checks import UNKNOWN, CheckRow, check_rows
 from picochat.views.dataset import Table
 from picochat.views.markup import seen
 from picochat.views.memorisation import render_memorisation
+from picochat.views.prediction import prediction_notes, prediction_table
 from picochat.views.waivers import NOTE, TITLE, waivers_table
 
 VERDICT_WORDS = {
@@ -41,6 +42,7 @@ def render_summary(content: Content) -> str:
         _section("Scores with and without what stands in the training text", _contamination(content["facts"])),
         _section("Learned by heart", render_memorisation(content["facts"])),
         _section("Losses", _markdown(tables.losses_table(content["facts"]))),
+        _section("Predicted and measured loss", _prediction(content["facts"])),
         _section("External benchmarks", _markdown(tables.benchmarks_table(content["facts"]["benchmarks"]))),
         _section("Training", _training(content["facts"])),
         _section("Passed", _checks(content, ("pass",))),
@@ -135,6 +137,15 @@ def _contamination(facts: Content) -> str:
         return f"{tables.NOT_SCANNED}{f' ({problem})' if (problem := found['problem']) else ''}."
     shown = [_markdown(tables.contaminated_items(found)), _markdown(tables.clean_scores(found))]
     return "\n\n".join([table for table in shown if table] + [THREE_SCORES])
+
+
+def _prediction(facts: Content) -> str:
+    """Predicted, band, measured; a run of which nothing was predicted has no such part."""
+    said = facts.get("prediction")
+    if said is None:
+        return ""
+    parts = [_markdown(prediction_table(said)), _bullets([_said(note) for note in prediction_notes(said)])]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _training(facts: Content) -> str:

@@ -64,17 +64,45 @@ def test_an_unknown_profile_is_refused_with_the_known_ones():
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
-        ("tiny", ["dataset", "honesty", "tokenizer", "base", "sft", "evaluate", "memorisation", "summary"]),
-        ("small", ["dataset", "honesty", "tokenizer", "shards", "base", "sft", "evaluate", "memorisation", "summary"]),
+        (
+            "tiny",
+            ["dataset", "honesty", "tokenizer", "base", "prediction", "sft", "evaluate", "memorisation", "summary"],
+        ),
+        (
+            "small",
+            [
+                "dataset",
+                "honesty",
+                "tokenizer",
+                "shards",
+                "base",
+                "prediction",
+                "sft",
+                "evaluate",
+                "memorisation",
+                "summary",
+            ],
+        ),
         (
             "h200-1b-ddp8",
-            ["dataset", "honesty", "tokenizer", "shards", "base", "sft", "evaluate", "memorisation", "summary"],
+            [
+                "dataset",
+                "honesty",
+                "tokenizer",
+                "shards",
+                "base",
+                "prediction",
+                "sft",
+                "evaluate",
+                "memorisation",
+                "summary",
+            ],
         ),
     ],
 )
 def test_a_run_has_the_shards_stage_when_its_data_mode_asks_for_it(name, stages):
     assert [spec.name for spec in chosen_stages(load_profile(name).build(), None)] == stages
-    assert [spec.name for spec in chosen_stages(load_profile(name).build(), ("shards", "base"))] == stages[3:-4]
+    assert [spec.name for spec in chosen_stages(load_profile(name).build(), ("shards", "base"))] == stages[3:-5]
 
 
 @pytest.mark.parametrize(

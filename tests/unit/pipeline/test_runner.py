@@ -262,7 +262,18 @@ def test_a_stage_is_unfinished_under_another_configuration_or_without_report(sto
 
 
 def test_stages_come_in_order_and_each_has_a_module():
-    names = ["dataset", "honesty", "tokenizer", "shards", "base", "sft", "evaluate", "memorisation", "summary"]
+    names = [
+        "dataset",
+        "honesty",
+        "tokenizer",
+        "shards",
+        "base",
+        "prediction",
+        "sft",
+        "evaluate",
+        "memorisation",
+        "summary",
+    ]
     assert [stage.name for stage in STAGES] == names
     measure, compare = run_benchmark({"name": "blimp", "data": "/x", "limit": None}, MachineConfig())
     assert (measure.report, compare.name) == ("benchmarks/blimp/report.json", "honesty")

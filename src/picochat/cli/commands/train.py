@@ -20,8 +20,9 @@ from picochat.core.units import format_count
 from picochat.pipeline.config import needed
 from picochat.pipeline.runner import open_shared_run, require_machine
 
-STAGE_SHARDS = "shards"
-"""Goes before base where base.data_mode asks for shards; the run passes it over where it does not."""
+AROUND_BASE = ("shards", layout.BASE, "prediction")
+"""Shards go before base where base.data_mode asks for them, and the comparison with a prediction after it where there
+is one; the run passes over what it has not."""
 
 
 @click.group()
@@ -93,7 +94,7 @@ def run_stage(stage: str, values: dict[str, str], tokenizer: Path, flags: dict[s
         require_machine(resolved.config.machine)
         store = open_shared_run(flags["out_dir"], flags["profile"], resolved, flags["resume"], ranks)
         announce(store, resolved, flags["quiet"] or not ranks.is_main, (stage,))
-        names = (STAGE_SHARDS, stage) if stage == layout.BASE else (stage,)
+        names = AROUND_BASE if stage == layout.BASE else (stage,)
         work_on(store, resolved.config, names, resume=flags["resume"], quiet=flags["quiet"], policy=policy, ranks=ranks)
     if ranks.is_main:
         show_report(store, stage, flags)

@@ -12,6 +12,7 @@ from picochat.judgement.rules import (
     honesty,
     integrity,
     memorisation,
+    prediction,
     skills,
     training,
 )
@@ -47,6 +48,7 @@ RULES: dict[str, Rule] = {
     "budget.replay": budget.judge_replay,
     "budget.target_ratio": budget.judge_target_ratio,
     "budget.trained": budget.judge_trained,
+    "prediction.inside": prediction.judge_inside,
     "base.beats_ngram": budget.judge_ngram,
     "sft.duplicate_prompts": training.sft_share("sft", "duplicate_prompts_frac"),
     "sft.too_long": training.judge_too_long,

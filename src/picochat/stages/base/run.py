@@ -13,6 +13,7 @@ from picochat.model.init import init_weights
 from picochat.model.transformer import Transformer
 from picochat.stages.assignment import Assignment
 from picochat.stages.base.config import BaseConfig
+from picochat.stages.branch import open_trunk
 from picochat.stages.contract import StageContext
 from picochat.stages.session import Session
 from picochat.stages.text_inputs import (
@@ -32,10 +33,15 @@ STAGE = layout.BASE
 
 
 def run(ctx: StageContext, config: BaseConfig, model_config: ModelConfig, machine_config: MachineConfig) -> None:
-    """Pretrains from a seeded start, or goes on from the checkpoint of an interrupted attempt."""
+    """Pretrains from a seeded start or as a branch, or goes on from the checkpoint of an interrupted attempt."""
     record = ctx.record(STAGE, config)
     machine = build_machine(machine_config, ctx.ranks)
     text = open_text_inputs(ctx.store, record, config.text, shards=config.data_mode != "memory")
+    trunk = open_trunk(record, config.branch) if config.branch else None
+    recorded = {"trunk": trunk.digest} if trunk else {}
+    if ctx.store.has(layout.PREDICTION):
+        # Among the conditions: what was said beforehand cannot become another while the training goes on.
+        recorded["prediction"] = record.add_input("prediction", layout.PREDICTION).sha256
     require_vocabulary(model_config, text)
     require_marked_documents(model_config, config.loop, text)
     model = Transformer(model_config)
@@ -52,7 +58,8 @@ def run(ctx: StageContext, config: BaseConfig, model_config: ModelConfig, machin
         tokenizer=text.tokenizer,
         compile=machine_config.compile,
         prompts=build_prompts(text),
-        inputs=text.digests,
+        inputs=text.digests | recorded,
+        trunk=trunk,
     )
     outcome = Session(ctx, machine, work).run()
     body = outcome.report | {"baselines": text.baselines, "documents": text.documents, "data_mode": config.data_mode}

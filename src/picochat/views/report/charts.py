@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from picochat.core.units import format_count
@@ -21,6 +21,14 @@ class Series(NamedTuple):
     label: str
     points: Sequence[Point]
     kind: Literal["line", "dots"] = "line"
+
+
+class Axis(NamedTuple):
+    """What lies along x: its name, the words of a tick, and whether it begins at zero."""
+
+    name: str = "step"
+    label: Callable[[float], str] = format_count
+    from_zero: bool = True
 
 
 class Scale(NamedTuple):
@@ -51,8 +59,16 @@ def _round_step(rough: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
 
 
-def draw_chart(name: str, title: str, description: str, series: Sequence[Series], unit: str) -> Markup | None:
-    """A chart over steps; None without a point. `name` makes ids unique, `description` is for those who do not see."""
+STEPS = Axis()
+
+
+def draw_chart(
+    name: str, title: str, description: str, series: Sequence[Series], unit: str, axis: Axis = STEPS
+) -> Markup | None:
+    """A chart, over steps unless `axis` says otherwise; None without a point.
+
+    `name` makes ids unique, `description` is for those who do not see.
+    """
     drawn = [
         (number, entry._replace(points=[point for point in entry.points if all(map(math.isfinite, point))]))
         for number, entry in enumerate(series)
@@ -60,14 +76,14 @@ def draw_chart(name: str, title: str, description: str, series: Sequence[Series]
     drawn = [(number, entry) for number, entry in drawn if entry.points]
     if not drawn:
         return None
-    x = build_scale([point[0] for _, entry in drawn for point in entry.points], from_zero=True)
+    x = build_scale([point[0] for _, entry in drawn for point in entry.points], from_zero=axis.from_zero)
     y = build_scale([point[1] for _, entry in drawn for point in entry.points])
     return element(
         "svg",
         element("title", title, id=f"{name}-title"),
         element("desc", description, id=f"{name}-desc"),
-        _grid(x, y),
-        _axis_names(unit),
+        _grid(x, y, axis),
+        _axis_names(unit, axis),
         [_draw(number, entry, x, y) for number, entry in drawn],
         _legend([(number, entry) for number, entry in drawn]),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
@@ -83,7 +99,7 @@ def _place(x: Scale, y: Scale, point: Point) -> tuple[str, str]:
     return f"{across:.1f}", f"{up:.1f}"
 
 
-def _grid(x: Scale, y: Scale) -> list[Markup]:
+def _grid(x: Scale, y: Scale, axis: Axis) -> list[Markup]:
     lines = []
     for value in y.ticks:
         _, up = _place(x, y, (x.low, value))
@@ -94,7 +110,7 @@ def _grid(x: Scale, y: Scale) -> list[Markup]:
         across, _ = _place(x, y, (value, y.low))
         bottom = HEIGHT - _BOTTOM
         lines.append(element("line", x1=across, x2=across, y1=bottom, y2=bottom + 4, class_="axis"))
-        lines.append(element("text", format_count(value), x=across, y=bottom + 16, class_="middle tick"))
+        lines.append(element("text", axis.label(value), x=across, y=bottom + 16, class_="middle tick"))
     bottom = HEIGHT - _BOTTOM
     lines.append(element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=bottom, y2=bottom, class_="axis"))
     return lines
@@ -109,10 +125,10 @@ def format_tick(value: float, scale: Scale) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def _axis_names(unit: str) -> list[Markup]:
+def _axis_names(unit: str, axis: Axis) -> list[Markup]:
     return [
         element("text", unit, x=6, y=13, class_="name"),
-        element("text", "step", x=WIDTH - _RIGHT, y=HEIGHT - 6, class_="end name"),
+        element("text", axis.name, x=WIDTH - _RIGHT, y=HEIGHT - 6, class_="end name"),
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from picochat.views.checks import check_rows
 from picochat.views.markup import Child, Markup, element, join
-from picochat.views.report import data, results, training
+from picochat.views.report import data, prediction, results, training
 from picochat.views.report.style import STYLE
 from picochat.views.report.tables import badge, bullets, check_ids, check_table, digest, table
 from picochat.views.result_tables import cures
@@ -45,6 +45,7 @@ def render_report(content: Content, more: Content) -> str:
         section("External benchmarks", results.benchmarks(facts)),
         section("Curves", training.curves(more)),
         section("Held-out losses", results.losses(facts)),
+        _prediction(facts, more),
         section("Samples", training.samples(more)),
         section("Data", data.data(more)),
         section("Tokens and training", training.training(facts, more)),
@@ -108,6 +109,12 @@ def _waivers(content: Content) -> Markup | None:
     found = waivers_table(content)
     shown = table(found.title, found.columns, found.rows)
     return join([shown, element("p", NOTE, class_="note")]) if shown else None
+
+
+def _prediction(facts: Content, more: Content) -> Markup | None:
+    """A run of which nothing was predicted has no such part."""
+    said = facts.get("prediction")
+    return section("Predicted and measured loss", *prediction.prediction(said, more["prediction"])) if said else None
 
 
 def _titled(title: str, body: Markup | None) -> Markup | None:
