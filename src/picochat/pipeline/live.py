@@ -32,7 +32,7 @@ class Status(Protocol):
 
 
 class Meter(Protocol):
-    """Counts what a run costs (see `pipeline.launch.spending`)."""
+    """Counts what a run costs (see `pipeline.spending.meter`)."""
 
     def tick(self) -> dict[str, Any]: ...
 

@@ -28,9 +28,9 @@ from picochat.core.workers import available_processes
 from picochat.distributed.config import DistributedConfig
 from picochat.distributed.ranks import Ranks, SoloRanks
 from picochat.pipeline.config import Resolved, RunConfig
-from picochat.pipeline.launch.config import LaunchConfig
-from picochat.pipeline.launch.spending import SpendingMeter
 from picochat.pipeline.live import NoStatus, Status, StatusThread
+from picochat.pipeline.spending.config import LaunchConfig
+from picochat.pipeline.spending.meter import SpendingMeter
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.contract import StageContext, StopFlag
 from picochat.stages.harness.config import HarnessConfig

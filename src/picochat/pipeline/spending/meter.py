@@ -15,7 +15,7 @@ from typing import Any
 from picochat.artifacts import layout
 from picochat.core.clock import Clock
 from picochat.core.log import LOGGER
-from picochat.pipeline.launch.config import LaunchConfig
+from picochat.pipeline.spending.config import LaunchConfig
 from picochat.stages.contract import StopFlag
 
 WARN_FRAC = 0.8

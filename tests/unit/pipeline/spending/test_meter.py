@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from picochat.core.clock import ManualClock
 from picochat.core.errors import PicochatError
-from picochat.pipeline.launch.config import LaunchConfig
-from picochat.pipeline.launch.spending import SpendingMeter, spent_before
+from picochat.pipeline.spending.config import LaunchConfig
+from picochat.pipeline.spending.meter import SpendingMeter, spent_before
 from picochat.stages.contract import StopFlag
 
 HOUR = 3600.0
