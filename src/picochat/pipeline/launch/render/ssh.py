@@ -45,7 +45,8 @@ def digests_text(plan: LaunchPlan) -> str:
 
 def start_words(plan: LaunchPlan) -> list[str]:
     """Detached from the connection: the run outlives it, and its output stands in the run's folder."""
-    program = shell_line([*torchrun_words(plan, str(plan.target.host).rpartition("@")[2]), *plan.argv])
+    launcher = torchrun_words(plan, str(plan.target.host).rpartition("@")[2])[1:]
+    program = shell_line([plan.target.python, "-m", "torch.distributed.run", *launcher, *plan.argv])
     wanted = "".join(f': "${{{name}:?}}"; ' for name in plan.environment)
     script = f"cd {plan.target.folder} && {wanted}exec {program}"
     log = f"{run_folder(plan)}/logs/launch.log"
