@@ -77,7 +77,7 @@ def _document(store: RunStore, record: RunRecord, config: RunConfig, order: Orde
         "nonce": secrets.token_hex(16),
         "profile": record.profile,
         "run": name,
-        "argv": list(run_words(record, config, name, order.fleet.count, found.strategy, settings)),
+        "argv": list(run_words(record, config, name, found.strategy, settings)),
         "environment": list(order.environment),
         "target": order.target.to_json(),
         "nodes": order.nodes,
@@ -102,11 +102,10 @@ def _document(store: RunStore, record: RunRecord, config: RunConfig, order: Orde
 
 
 def run_words(
-    record: RunRecord, config: RunConfig, name: str, ranks: int, strategy: str, settings: Mapping[str, str]
+    record: RunRecord, config: RunConfig, name: str, strategy: str, settings: Mapping[str, str]
 ) -> tuple[str, ...]:
     """The program's words after the launcher's: the run is gone on with, from the files that travelled."""
-    words = ["-m", "picochat.cli", "run", record.profile, "--out-dir", f"runs/{name}", "--resume"]
-    words += ["--ddp"] if ranks > 1 else []
+    words = ["-m", "picochat.cli", "run", record.profile, "--out-dir", f"runs/{name}", "--resume", "--ddp"]
     words += ["--distributed-strategy", "fsdp"] if strategy == "fsdp" else []
     given = dict(settings)
     for key, origin in sorted(record.origins.items()):

@@ -22,7 +22,8 @@ from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.preconditions import judge_preconditions
 from picochat.pipeline.launch.records import LaunchPlan
 
-NOW = datetime.datetime.now(datetime.UTC)
+NOW = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
+"""A little later than anything that a test writes."""
 PASSED = CheckResult(id="dry.steps", verdict="pass", required=True, why="because")
 
 
