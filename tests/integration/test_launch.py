@@ -95,15 +95,8 @@ def side(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def built(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Path:
     """A run whose data is built and whose training would take minutes. Copied by each test."""
     root = tmp_path_factory.mktemp("built") / "letters"
-    values = tiny_settings(
-        pack,
-        **{
-            "base.loop.tokens": 20_000 * 512,
-            "base.loop.eval_every": 0,
-            "base.loop.save_every": 40,
-            "base.loop.log_every": 5,
-        },
-    )
+    loop = {"tokens": 20_000 * 8192, "tokens_per_step": 8192, "eval_every": 0, "save_every": 40, "log_every": 5}
+    values = tiny_settings(pack, **{f"base.loop.{key}": value for key, value in loop.items()})
     resolved = resolve("tiny", load_profile("tiny").build(), [("--set", settings_layer(list(values.items())))])
     store = open_run(root, "tiny", resolved, resume=False)
     run_stages(store, resolved.config, Factory(), ("dataset", "honesty", "tokenizer"))
@@ -152,8 +145,8 @@ def test_a_dry_run_is_started_killed_resumed_fetched_and_judged(tmp_path: Path, 
     assert started.id == f"ssh:127.0.0.1:{dry.run}"
 
     running = wait_for(side, dry, lambda found: (found.get("step") or 0) >= 45)
-    assert provider.status(dry)["state"] == "running"
     os.kill(running["pid"], signal.SIGKILL)
+    assert provider.status(dry)["state"] == "crashed"
     provider._there(dry, start_words(dry), 60.0)  # a person goes on with it, on the machine that is paid for already
     ended = wait_for(side, dry, lambda found: found["state"] == "stopped")
     assert ended["attempt"] == 2 and "rehearsal" in ended["error"]["detail"] and ended["cap_usd"] == 1.0

@@ -130,8 +130,8 @@ def money_of(found: Plan, order: Order) -> Money:
     totals = sorted((estimate.total for estimate in found.estimates), key=lambda line: line.hours)
     expected = found.estimate.total if found.estimate else totals[len(totals) // 2]
     hours = (totals[0].hours, expected.hours, totals[-1].hours)
-    sums = tuple(format_dollars(hour * float(order.rate) * order.fleet.count) for hour in hours)
-    return Money(rate_usd_per_gpu_hour=order.rate, hours=hours, estimate_usd=sums, cap_usd=order.cap)
+    low, middle, high = (format_dollars(hour * float(order.rate) * order.fleet.count) for hour in hours)
+    return Money(rate_usd_per_gpu_hour=order.rate, hours=hours, estimate_usd=(low, middle, high), cap_usd=order.cap)
 
 
 def travelling_files(store: RunStore) -> list[TravellingFile]:

@@ -39,11 +39,18 @@ def this_machine(
     config: RunConfig, ranks: int, profile_ranks: int, folder: Path, doctor: dict[str, Any] | None
 ) -> MachineFacts:
     """What is known of this machine for a configuration; `doctor` None leaves everything but the disk unknown."""
-    disk = {"needed_disk_bytes": disk_bytes(config), "free_disk_bytes": fs.free_bytes(nearest_folder(folder))}
+    needed_disk, free_disk = disk_bytes(config), fs.free_bytes(nearest_folder(folder))
     precision = config.machine.precision
     if doctor is None:
         return MachineFacts(
-            "this machine", True, ranks, profile_ranks, "picochat doctor did not answer", precision, **disk
+            "this machine",
+            True,
+            ranks,
+            profile_ranks,
+            "picochat doctor did not answer",
+            precision,
+            needed_disk_bytes=needed_disk,
+            free_disk_bytes=free_disk,
         )
     gpus = doctor.get("cuda_devices") or []
     kind = config.machine.device.partition(":")[0]
@@ -60,7 +67,8 @@ def this_machine(
         attention_fault=_attention_fault(on_gpu, gpus),
         needed_memory_bytes=memory_bytes(config),
         memory_bytes=memory,
-        **disk,
+        needed_disk_bytes=needed_disk,
+        free_disk_bytes=free_disk,
     )
 
 
