@@ -63,7 +63,7 @@ class Fleet(Record):
 @functools.cache
 def cards() -> dict[str, Card]:
     """All cards by name."""
-    text = resources.files(__package__).joinpath("cards.toml").read_text(encoding="utf-8")
+    text = resources.files("picochat.pipeline.plan").joinpath("cards.toml").read_text(encoding="utf-8")
     return {name: Card.from_json({"name": name, **facts}, name) for name, facts in tomllib.loads(text).items()}
 
 
