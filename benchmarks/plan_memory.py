@@ -38,7 +38,7 @@ SHAPE_KEYS = ("vocab_size", "dim", "n_layers", "n_heads", "n_kv_heads", "max_seq
 SIZES = {
     "0.8 M, rows of 128": ((512, 128, 4, 2, 1, 128), 32),
     "11 M, rows of 512": ((8192, 320, 8, 5, 1, 512), 8),
-    "41 M, rows of 1,024": ((16384, 512, 10, 8, 2, 1024), 4),
+    "41 M, rows of 1,024": ((16384, 512, 10, 8, 2, 1024), 2),
 }
 
 
@@ -87,6 +87,7 @@ def compare(model: ModelConfig, rows: int, *, precision: str, recomputed: bool, 
         checkpoint_blocks=recomputed,
         gradients_held=micro_batches > 1,
         accumulates=micro_batches > 1,
+        on_cpu=True,
     )
     found = step_memory(model, shape)
     return {

@@ -85,7 +85,7 @@ def main() -> None:
             if not as_json:
                 print(
                     f"{profile:6} predicted {foretold['tokens_per_s']:9,.0f} tokens/s ({foretold['compile']})   "
-                    f"measured {done['tokens_per_s']:9,.0f} over {done['steps']} steps ({done['compile']})   {error:+.1%}",
+                    f"measured {done['tokens_per_s']:9,.0f} in {done['steps']} steps ({done['compile']})  {error:+.1%}",
                     flush=True,
                 )
     missed = [name for name, row in found.items() if abs(row["error_frac"]) > BAR_FRAC]

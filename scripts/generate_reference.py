@@ -28,6 +28,7 @@ from picochat.data.imports.manifest import ImportManifest
 from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
+from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
@@ -189,6 +190,9 @@ def _check_lines() -> Iterator[str]:
         yield f"| `{name}` | {_cell(facts.why)} | {_cell(facts.fix)} |"
     yield "\n## Proofs of `picochat sanity`\n\n| proof | measured | why it matters | fix |\n|---|---|---|---|"
     for name, facts in SANITY_CHECKS.items():
+        yield f"| `{name}` | {_cell(facts.title)} | {_cell(facts.why)} | {_cell(facts.fix)} |"
+    yield "\n## Of `picochat plan --measure`\n\n| check | measured | why it matters | fix |\n|---|---|---|---|"
+    for name, facts in PLAN_CHECKS.items():
         yield f"| `{name}` | {_cell(facts.title)} | {_cell(facts.why)} | {_cell(facts.fix)} |"
     yield ""
 

@@ -31,7 +31,11 @@ class Rule(NamedTuple):
 
 
 CODE_RULES = (
-    Rule("torch.distributed", r"\btorch\s*\.\s*distributed\b|from torch import .*\bdistributed\b", ("distributed/",)),
+    Rule(
+        "torch.distributed",
+        r"\btorch\s*\.\s*distributed\b|from torch import .*\bdistributed\b",
+        ("distributed/", "training/memory.py"),
+    ),
     Rule("backward", r"\.backward\(", ("training/trainer.py",)),
     Rule("environment", r"\bos\.(environ|getenv|putenv)|from os import .*\benviron", ("distributed/env.py", "cli/")),
     Rule("publishing", r"\bos\.(replace|rename|fsync)\b|\bfsync\(|\.rename\(", ("core/",)),

@@ -12,6 +12,7 @@ from picochat.cli.app import cli
 from picochat.core.config import flatten
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.reasons import REASONS
+from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.registry import CHECKS, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.prediction.config import LadderConfig
@@ -40,7 +41,7 @@ def refusals() -> Iterator[tuple[str, str]]:
 
 def cures() -> Iterator[tuple[str, str]]:
     """(place, text) of every sentence that tells the user what to do."""
-    for registry in (REASONS, CHECKS, VERIFY_CHECKS, SANITY_CHECKS):
+    for registry in (REASONS, CHECKS, VERIFY_CHECKS, SANITY_CHECKS, PLAN_CHECKS):
         yield from ((code, entry.fix) for code, entry in registry.items())
     for path, node in iter_nodes():
         if isinstance(node, ast.keyword) and node.arg == "fix":

@@ -19,6 +19,8 @@ from picochat.model.sizing import block_parameters, count_parameters
 Phase = Literal["loss", "first backward", "last backward", "embedding", "optimizer"]
 SHORT_ROW_TOKENS = 128
 """Rows of at most so many tokens are attended by plain matrix products when they carry a mask."""
+QUERY_BLOCK_TOKENS = 128
+"""Queries that the attention of a CPU differentiates at once."""
 MUON_COPIES = 6.5
 """Copies of its largest stack of equal matrices that Muon's iteration holds beside the state: four of the stack itself,
 two products, and Gram matrices."""
@@ -44,6 +46,8 @@ class StepShape:
     """Several micro-batches a step: under FSDP whole float32 gradients wait for the last one."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     ema: bool = False
+    on_cpu: bool = False
+    """Attention is differentiated in blocks of queries, not by one kernel."""
 
     @property
     def tokens(self) -> int:
@@ -109,11 +113,22 @@ def kept_bytes(config: ModelConfig, shape: StepShape) -> int:
 
 
 def backward_bytes(config: ModelConfig, shape: StepShape) -> int:
-    """Bytes that the backward of a block's MLP adds to what the block keeps, where its three gradients of width
-    `hidden_dim` stand side by side (one takes the place of what was kept), beside the gradient of `down`."""
+    """Bytes that the backward of a block adds, at the most, to what the block keeps.
+
+    In the MLP three gradients of width `hidden_dim` stand side by side (one takes the place of what was kept), beside
+    the gradient of `down`. On a CPU whole rows are differentiated in blocks of queries, whose float32 weights and
+    slopes may be more (`model.attention_cpu`), while less of the block is left.
+    """
     low, c = shape.compute_bytes, config
     product = c.dim * c.hidden_dim * (4 + (low if low == 2 else 0))
-    return (shape.stream_bytes * c.dim + 2 * low * c.hidden_dim) * shape.tokens + product
+    mlp = (shape.stream_bytes * c.dim + 2 * low * c.hidden_dim) * shape.tokens + product
+    if not shape.on_cpu or shape.masked:
+        return mlp
+    heads, kv_heads = c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim
+    gone = 4 * low * c.hidden_dim + (2 * low * c.dim if shape.autocast and not shape.compiled else 0)
+    flowing = (shape.stream_bytes + 4) * c.dim + low * (3 * heads + 5 * kv_heads) + 4 * c.n_heads
+    weights = 12 * min(QUERY_BLOCK_TOKENS, shape.seq_len) * c.n_heads
+    return max(mlp, (flowing + weights - gone) * shape.tokens)
 
 
 def step_memory(config: ModelConfig, shape: StepShape) -> StepMemory:

@@ -13,7 +13,7 @@ from picochat.core.errors import refuse
 from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.plan.build import choose_precision
-from picochat.pipeline.plan.cards import CPU
+from picochat.pipeline.plan.cards import CPU, Fleet, find_card
 from picochat.pipeline.plan.cost import estimate_measured
 from picochat.pipeline.plan.memory import Site
 from picochat.pipeline.plan.records import Counted, Plan, Probe
@@ -29,7 +29,7 @@ PROBE_STEPS = 20
 def measure_memory(plan: Plan, config: RunConfig) -> Plan:
     """The plan with the count of base's peak, and `plan.memory_agrees` among its checks. Raises `plan.measuring`.
 
-    The count is of an eager step, and so is the formula that it is compared with, even where blocks are compiled.
+    The count is of an eager step on a CPU, and so is the formula that it is compared with, whatever the plan is for.
     """
     batch, loop = plan.base.batch, config.base.loop
     question = {
@@ -45,7 +45,8 @@ def measure_memory(plan: Plan, config: RunConfig) -> Plan:
     said = ask(MEMORY_MODULE, question, code="plan.measuring", timeout_s=LIMIT_S)
     if said["parameters"] != plan.parameters:
         refuse("plan.measuring", f"the built model has {said['parameters']:,} parameters, not {plan.parameters:,}")
-    site = Site(config.model, loop, plan.fleet, plan.strategy, choose_precision(config, plan.fleet), False)
+    here = Fleet(count=plan.fleet.count, card=find_card(CPU))
+    site = Site(config.model, loop, here, plan.strategy, choose_precision(config, plan.fleet), False)
     formula = site.batch(batch.micro_batch_size, batch.grad_accum_steps, batch.checkpoint_blocks)
     counted = Counted(
         peak_bytes=said["peak_bytes"], formula_peak_bytes=formula.memory.peak_bytes, torch=str(said["torch"])

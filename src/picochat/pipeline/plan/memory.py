@@ -28,10 +28,15 @@ class Site:
     precision: Literal["bf16", "fp32"]
     compiled: bool
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether attention takes the way of processors."""
+        return self.fleet.card.device == "cpu"
+
     def shape(self, micro_batch_size: int, micro_batches: int, checkpoint_blocks: bool) -> StepShape:
         """The step as the arithmetic of memory takes it."""
         loop = self.loop
-        short = self.fleet.card.device == "cpu" and loop.seq_len <= SHORT_ROW_TOKENS
+        short = self.on_cpu and loop.seq_len <= SHORT_ROW_TOKENS
         return StepShape(
             micro_batch_size=micro_batch_size,
             seq_len=loop.seq_len,
@@ -45,6 +50,7 @@ class Site:
             accumulates=micro_batches > 1,
             optimizer=loop.optimizer,
             ema=loop.ema_decay is not None,
+            on_cpu=self.on_cpu,
         )
 
     def batch(self, micro_batch_size: int, micro_batches: int, checkpoint_blocks: bool) -> Batch:
