@@ -31,7 +31,9 @@ from picochat.evals.scaling.prediction import predict_loss
 CPU_LIMIT_S = 1200
 LEAST_RATIO = 2.0
 LEAST_COVER = 0.95
-SETTINGS = ["ladder.gap=2.3", "ladder.span=8.5"]
+RULES = ["machine.threads=1", "base.loop.tokens=900000"]
+"""One thread: two of them wait for each other on a machine that does something else as well."""
+SETTINGS = [*RULES, "ladder.gap=2.3", "ladder.span=8.5", "ladder.cuts=[0.35,0.6,1.0]"]
 TOKENS = 1_200_000
 CUTS = (0.25, 0.5, 1.0)
 FILES = {"corpus": "corpus.txt", "tokenizer": "tokenizer.json"}
@@ -138,18 +140,19 @@ def measure(root: Path, real_data: Path | None) -> dict[str, Any]:
     pack = str(real_data / "sotu") if real_data else "builtin"
     ladder, run = root / "ladder", root / "run"
     text = {kind: str((ladder / "data" / name).absolute()) for kind, name in FILES.items()}
-    target = [f"base.loop.schedule={json.dumps('wsd')}", *(f"base.text.{k}={json.dumps(v)}" for k, v in text.items())]
+    rules = [*RULES, 'base.loop.schedule="wsd"']
+    target = [*rules, *(f"base.text.{kind}={json.dumps(path)}" for kind, path in text.items())]
     spent = {
         "ladder": picochat("predict", "ladder", "tiny", "--pack", pack, "--out-dir", ladder, *setting(SETTINGS)),
         "fit": picochat("predict", "fit", ladder, "--target", "tiny", "--out-dir", run, *setting(target)),
     }
     prediction = json.loads((run / "prediction.json").read_bytes())
     flags = [word for kind, path in text.items() for word in (f"--{kind}", path)]
-    spent["target"] = picochat("train", "base", *flags, "--out-dir", run, "--resume", *setting(target[:1]))
+    spent["target"] = picochat("train", "base", *flags, "--out-dir", run, "--resume", *setting(rules))
     check = json.loads((run / "prediction_check.json").read_bytes())
     sizes = [rung["parameters"] for rung in prediction["rungs"]]
     return {
-        "text": pack if real_data is None else "speeches",
+        "text": "speeches" if real_data else pack,
         "rungs": [{key: rung[key] for key in SHOWN} for rung in prediction["rungs"]],
         "spent": spent,
         "target": prediction["target"],

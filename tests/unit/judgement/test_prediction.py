@@ -145,6 +145,7 @@ def test_a_prediction_that_base_did_not_know_is_none():
     late = evidence(prediction="x" * 64)
     assert late.faults == ["base began without it"] and judge_inside(Case(late)).verdict == "not_run"  # pyright: ignore[reportArgumentType]
     assert late.result is not None and late.result["incomparable"]
+    assert judge_present(Case(late)).verdict == "block"  # pyright: ignore[reportArgumentType]
 
 
 def test_a_result_that_is_missing_or_another_is_found():

@@ -12,15 +12,16 @@ from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.commands.run import absolute_pack, resolve_run
 from picochat.cli.commands.train import count_ids
-from picochat.cli.console import build_console, print_json, print_table
-from picochat.cli.session import work_on
+from picochat.cli.console import ConsoleProgress, build_console, print_json, print_table
+from picochat.cli.session import stop_on_signals
 from picochat.core.errors import refuse
 from picochat.pipeline.config import RunConfig, settings_layer
 from picochat.pipeline.prediction.config import LadderConfig
 from picochat.pipeline.prediction.ladder import build_ladder
 from picochat.pipeline.prediction.plan import TextPaths
 from picochat.pipeline.prediction.predict import parse_numbers, predict_from, write_prediction
-from picochat.pipeline.runner import require_machine
+from picochat.pipeline.runner import Factory, require_machine, run_stages
+from picochat.stages.contract import StopFlag
 from picochat.views.prediction import ladder_table, law_notes, prediction_table
 
 PREFIX = "ladder."
@@ -70,14 +71,16 @@ def ladder(
         flags |= {"model.vocab_size": ids, "tokenizer.vocab_size": ids}
     resolved, _ = resolve_run(profile, None, flags, others)
     require_machine(resolved.config.machine)
-    console = build_console(stderr=True)
+    layout_of = LadderConfig.from_dict(own, "--set ladder")
+    stop = StopFlag()  # one for all rungs: a stop in the last step of one must not be lost before the next
+    with stop_on_signals(stop), ConsoleProgress(quiet) as progress:
+        factory = Factory(progress=progress, stop=stop)
 
-    def train(store: RunStore, config: RunConfig, names: tuple[str, ...], title: str) -> None:
-        if not quiet:
-            console.print(title, markup=False)
-        work_on(store, config, names, resume=True, quiet=quiet)
+        def train(store: RunStore, config: RunConfig, names: tuple[str, ...], title: str) -> None:
+            progress.say(title)
+            run_stages(store, config, factory, names, resume=True)
 
-    found = build_ladder(out_dir, profile, resolved, LadderConfig.from_dict(own, "--set ladder"), text, train)
+        found = build_ladder(out_dir, profile, resolved, layout_of, text, train)
     if as_json:
         print_json(found.to_json())
     elif not quiet:

@@ -24,6 +24,12 @@ def test_each_size_is_left_out_once_with_all_its_lengths():
     assert max(abs(value) for entry in exact for value in entry.residuals) < 1e-3
 
 
+def test_a_size_that_is_off_is_missed_by_as_much_because_its_law_does_not_know_it():
+    points = [p._replace(loss=p.loss * 1.05) if p.parameters == SIZES[2] else p for p in points_of(make_ladder())]
+    found = {entry.parameters: entry.residuals for entry in leave_sizes_out(points)}
+    assert found[SIZES[2]] == pytest.approx([math.log(1.05)] * 3, abs=1e-3)
+
+
 def test_the_half_width_has_the_parts_that_it_names():
     points = points_of(make_ladder(noise=0.01))
     band = measure_band(points, [2.0, 2.04, 1.98], (755_000, 1_200_000))
