@@ -31,7 +31,6 @@ BLIMP_ROWS = f"{layout.benchmark_dir('blimp')}/{layout.ROWS}"
 NO_SCAN = "the gate does not search the corpus itself: a list of hits that was emptied with its counts looks honest"
 NO_FILES = "which items a benchmark has is in its files, which the gate does not read"
 NO_NGRAM = "the gate does not count the n-gram tables again"
-NO_SHAPES = "the gate does not count the parameters in the checkpoint"
 
 
 def claim_clean(body: dict[str, Any]) -> None:
@@ -242,7 +241,7 @@ def lower_plan(scene: Scene) -> None:
     run.write_honesty()
 
 
-@sabotage("52", "parameters understated", "budget.target_ratio", hole=NO_SHAPES)
+@sabotage("52", "parameters understated", "budget.target_ratio")
 def fewer_parameters(scene: Scene) -> None:
     def change(body: dict[str, Any]) -> None:
         body["training"] |= {"planned_tokens": 5000, "tokens_seen": 5000}

@@ -12,7 +12,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.judgement.documents import Document, same_numbers
-from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.evidence import CheckpointFacts, RunEvidence
 from picochat.judgement.findings import finding, short
 from picochat.judgement.memorisation import check_planted
 
@@ -173,6 +173,17 @@ def _check_checkpoints(evidence: RunEvidence) -> Iterator[CheckResult]:
             )
         if checkpoint.manifest and checkpoint.manifest.stage != stage:
             yield finding("verify.checkpoint", path, checkpoint.manifest.stage, stage)
+        yield from _check_parameters(checkpoint, report)
+
+
+def _check_parameters(checkpoint: CheckpointFacts, report: Document) -> Iterator[CheckResult]:
+    """A report says as many parameters as the weights that it is about have."""
+    said, counted = report.value("model", "parameters"), checkpoint.parameters
+    if not report.usable or counted is None or checkpoint.path != layout.checkpoint_dir(report.path.partition("/")[0]):
+        return
+    if not same_numbers(said, counted):
+        held = f"{counted:,} in {checkpoint.path}/{layout.CKPT_WEIGHTS}"
+        yield finding("verify.rates", report.path, f"{said} parameters", held, pointer="/model/parameters")
 
 
 def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:

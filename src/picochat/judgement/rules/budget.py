@@ -15,9 +15,9 @@ LEAST_PASSES = 0.25
 
 
 def judge_target_ratio(case: Case) -> Outcome:
-    """Planned tokens of base a parameter (Hoffmann et al. 2022: about 20)."""
-    base = case.evidence.report(layout.BASE)
-    tokens, parameters = base.number("training", "planned_tokens"), base.number("model", "parameters")
+    """Planned tokens of base a parameter of its weights (Hoffmann et al. 2022: about 20)."""
+    base, parameters = case.evidence.report(layout.BASE), case.evidence.parameters
+    tokens = base.number("training", "planned_tokens")
     return at_least(
         case, tokens / parameters if tokens is not None and parameters else None, base, "/training/planned_tokens"
     )
