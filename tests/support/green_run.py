@@ -435,10 +435,11 @@ class GreenRun:
         data.parent.mkdir(parents=True, exist_ok=True)
         if not data.exists():
             data.write_bytes(b'{"sentence_good": "a", "sentence_bad": "b"}\n')
+        shares = [round(rate * per_paradigm * place) for place in range(len(paradigms) + 1)]
         rows = [
-            self._pair(paradigm, number, number < rate * per_paradigm)
-            for paradigm in paradigms
-            for number in range(per_paradigm)
+            self._pair(paradigm, number, number <= shares[place + 1] - shares[place])
+            for place, paradigm in enumerate(paradigms)
+            for number in range(1, per_paradigm + 1)
         ]
         numbers, folder = recompute_blimp(rows), layout.benchmark_dir(FACTS.name)
         self.store.write(f"{folder}/{layout.ROWS}", jsonl_bytes(rows))

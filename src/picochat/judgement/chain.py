@@ -210,6 +210,10 @@ def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
             yield finding(
                 "verify.rates", path, f"differs from its rows in {', '.join(added.differing[:5])}", added.rows_path
             )
+    for benchmark in evidence.benchmarks:
+        if benchmark.left_out:
+            text = f"not the published items in {len(benchmark.left_out)} groups: {', '.join(benchmark.left_out[:3])}"
+            yield finding("verify.rates", benchmark.rows_path, text, benchmark.report.path)
     yield from _check_memorisation(evidence)
     tokenizer, base = evidence.documents[layout.TOKENIZER_REPORT], evidence.report(layout.BASE)
     if tokenizer.usable and base.usable and not same_numbers(tokenizer.value("baselines"), base.value("baselines")):
