@@ -11,6 +11,7 @@ from tests.redteam.sabotages import (
     EVAL_REPORT,
     SABOTAGES,
     asked_text,
+    edit_checkpoint,
     eval_rows_in_corpus,
     sabotage,
     train_on,
@@ -18,7 +19,7 @@ from tests.redteam.sabotages import (
 )
 from tests.redteam.scene import N, Scene
 from tests.redteam.signing import edit
-from tests.support.green_run import DOCUMENTS, HELD_OUT, question, questions
+from tests.support.green_run import DOCUMENTS, HELD_OUT, count_baselines, question, questions
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes
@@ -28,8 +29,8 @@ from picochat.judgement.profile import PROFILES
 
 __all__ = ["SABOTAGES"]
 BLIMP_ROWS = f"{layout.benchmark_dir('blimp')}/{layout.ROWS}"
+
 NO_SCAN = "the gate does not search the corpus itself: a list of hits that was emptied with its counts looks honest"
-NO_NGRAM = "the gate does not count the n-gram tables again"
 
 
 def claim_clean(body: dict[str, Any]) -> None:
@@ -211,11 +212,31 @@ def raise_baseline(scene: Scene) -> None:
     scene.cover_up()
 
 
-@sabotage("50", "n-gram baseline raised in every report", "base.beats_ngram", hole=NO_NGRAM)
+@sabotage("50", "n-gram baseline raised in every report", "base.beats_ngram")
 def raise_baselines(scene: Scene) -> None:
-    scene.run.write_training(layout.BASE, change=lambda body: body["validation"].update(bpb=2.5))
+    honest = scene.run.baselines()["trigram"]["bpb"]
+    scene.run.write_training(layout.BASE, change=lambda body: body["validation"].update(bpb=honest + 0.1))
     for name in (layout.TOKENIZER_REPORT, layout.report_path(layout.BASE), layout.report_path(layout.SFT)):
         edit(scene.root, name, raise_trigram)
+    scene.cover_up()
+
+
+@sabotage("61", "n-gram baseline of a handful of tokens", "base.beats_ngram")
+def count_little(scene: Scene) -> None:
+    """Asked for in run.json, so that every number follows from it."""
+    run = scene.run
+    honest = run.baselines()
+    edit(scene.root, layout.RUN, lambda body: body["config"].update(tokenizer={"baseline_max_tokens": 2000}))
+    for stage in (layout.BASE, layout.SFT):
+        digest = scene.store.run_digest()
+        edit_checkpoint(scene.root, stage, lambda body, now=digest: body.update(run_digest=now))
+    text = [(scene.root / name).read_bytes() for name in (layout.CORPUS, layout.CORPUS_DOCUMENTS)]
+    little = count_baselines(run.name, text[0], text[1], limit_tokens=2000)
+    assert little["trigram"]["bpb"] > honest["trigram"]["bpb"] + 0.1
+    for name in (layout.TOKENIZER_REPORT, layout.report_path(layout.BASE), layout.report_path(layout.SFT)):
+        edit(scene.root, name, lambda body: body.update(baselines=little))
+    bpb = honest["trigram"]["bpb"] + 0.05
+    edit(scene.root, layout.report_path(layout.BASE), lambda body: body["validation"].update(bpb=bpb))
     scene.cover_up()
 
 

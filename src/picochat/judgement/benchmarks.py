@@ -93,12 +93,12 @@ def load_benchmark(store: RunStore, name: str, report: Document) -> BenchmarkEvi
     entry, recompute = KNOWN[name]
     try:
         rows = list(iter_jsonl(store.path(path)))
-        numbers, ids = recompute(rows), list_ids(rows)
+        numbers = recompute(rows)
+        differing, moved = _differing(report, numbers), _moved(report, entry, numbers)
+        found = BenchmarkEvidence(name, report, path, entry, numbers, "", differing, moved)
+        return replace(found, left_out=find_left_out(found, list_ids(rows)))
     except _UNUSABLE as err:
         return BenchmarkEvidence(name, report, path, entry, problem=str(err)[:200] or type(err).__name__)
-    differing, moved = _differing(report, numbers), _moved(report, entry, numbers)
-    found = BenchmarkEvidence(name, report, path, entry, numbers, "", differing, moved)
-    return replace(found, left_out=find_left_out(found, ids))
 
 
 def list_ids(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:

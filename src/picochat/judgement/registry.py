@@ -309,6 +309,13 @@ CHECKS: dict[str, CheckFacts] = {
 }
 
 VERIFY_CHECKS: dict[str, CheckFacts] = {
+    "verify.bounded": CheckFacts(
+        "what is too large to be computed again",
+        "a number that is not computed again is worth as much as whoever reported it",
+        "run the stage again where the text is, and compare",
+        "",
+        "",
+    ),
     "verify.bundle": CheckFacts(
         "a bundle holds what its record lists",
         "a file that is added, exchanged or missing is not what was handed over",
