@@ -30,8 +30,6 @@ from picochat.judgement.profile import PROFILES
 __all__ = ["SABOTAGES"]
 BLIMP_ROWS = f"{layout.benchmark_dir('blimp')}/{layout.ROWS}"
 
-NO_SCAN = "the gate does not search the corpus itself: a list of hits that was emptied with its counts looks honest"
-
 
 def claim_clean(body: dict[str, Any]) -> None:
     section = body["contamination"]
@@ -48,7 +46,7 @@ def claim_none(scene: Scene) -> None:
     scene.cover_up()
 
 
-@sabotage("34", "honesty.json claims 0, its hits are emptied too", "honesty.corpus", hole=NO_SCAN)
+@sabotage("34", "honesty.json claims 0, its hits are emptied too", "honesty.corpus")
 def claim_none_anywhere(scene: Scene) -> None:
     eval_rows_in_corpus(scene)
     edit(scene.root, layout.HONESTY, claim_clean)
@@ -320,3 +318,26 @@ def items_twice(scene: Scene) -> None:
     scene.run.write_benchmark(scene.benchmark, rate=0.5)
     rows = [row for row in iter_jsonl(scene.root / BLIMP_ROWS) if row["passed"]]
     rewrite_blimp(scene, lambda row: row["passed"], partial=False, rows=rows + rows)
+
+
+@sabotage("62", "the same, and its hits emptied with their counts", "honesty.benchmarks")
+def carried_by_items_unsaid(scene: Scene) -> None:
+    carried_by_dirty_items(scene)
+    edit(scene.root, layout.HONESTY, claim_clean)
+    (scene.root / layout.HONESTY_HITS).write_bytes(b"")
+    scene.cover_up()
+
+
+@sabotage("63", "a search for which every eval row is too short", "honesty.corpus")
+def search_for_nothing(scene: Scene) -> None:
+    """Asked for in run.json, so that every count follows from it."""
+    rules = {"gram_bytes": 10_000, "small_gram_bytes": 10_000, "pair_words": 1_000}
+    edit(scene.root, layout.RUN, lambda body: body["config"].update(honesty={"contamination": rules}))
+    for stage in (layout.BASE, layout.SFT):
+        digest = scene.store.run_digest()
+        edit_checkpoint(scene.root, stage, lambda body, now=digest: body.update(run_digest=now))
+    scene.run.write_corpus(N, text_of=lambda number, text: f"{text} {asked_text()}" if number == 7 else text)
+    scene.texts_changed()
+    scene.run.write_honesty(contamination=rules)
+    assert scene.store.read(layout.HONESTY)["contamination"]["sets"]["eval"]["dirty"] == 0
+    scene.cover_up()

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
+from picochat.judgement.clean_scores import SECTION
 from picochat.judgement.documents import Document, first_difference, same_numbers
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding, short
 from picochat.judgement.memorisation import check_planted
 from picochat.judgement.recount import recount_as_asked
+from picochat.judgement.rescan import rescan_as_asked
 
 
 def check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
@@ -31,6 +33,7 @@ def check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
             )
     yield from _check_benchmarks(evidence)
     yield from _check_memorisation(evidence)
+    yield from _check_hits(evidence)
     tokenizer, base = evidence.documents[layout.TOKENIZER_REPORT], evidence.report(layout.BASE)
     if tokenizer.usable and base.usable and not same_numbers(tokenizer.value("baselines"), base.value("baselines")):
         yield finding("verify.rates", base.path, "other baselines than", tokenizer.path, pointer="/baselines")
@@ -67,6 +70,18 @@ def _check_baselines(evidence: RunEvidence, tokenizer: Document) -> Iterator[Che
         if bpb is None or most is None or bpb > most:
             text, pointer = f"at most {most}, counted on a part", f"/baselines/{name}/bpb"
             yield finding("verify.rates", tokenizer.path, f"{bpb} bits/byte", text, pointer=pointer)
+
+
+def _check_hits(evidence: RunEvidence) -> Iterator[CheckResult]:
+    """What stands in a training text is on the list of the honesty report."""
+    again, report = rescan_as_asked(evidence), evidence.documents.get(layout.HONESTY)
+    for name in again.sets if again and report else ():
+        listed = report.value(SECTION, "sets", name, "dirty_ids")
+        listed = [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else None
+        if listed is not None and (missing := sorted(again.in_any(name) - set(listed))):
+            text = f"lacks {len(missing):,} of {name} that stand in the training text: {missing[0]}"
+            place = name.replace("/", "~1")
+            yield finding("verify.rates", layout.HONESTY, text, pointer=f"/{SECTION}/sets/{place}/dirty_ids")
 
 
 def _check_memorisation(evidence: RunEvidence) -> Iterator[CheckResult]:

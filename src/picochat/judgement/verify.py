@@ -29,6 +29,7 @@ from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.recount import PART_BYTES, recount_as_asked
 from picochat.judgement.registry import LATEST_VERSION
+from picochat.judgement.rescan import MAX_BYTES, is_too_large
 from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.pages import render_pages
 
@@ -188,6 +189,9 @@ def _list_external(evidence: RunEvidence) -> Iterator[CheckResult]:
 
 def _list_bounded(evidence: RunEvidence) -> Iterator[CheckResult]:
     """What a gate takes from a report because the text is too large to go through it again."""
+    if is_too_large(evidence):
+        text = f"not searched again: corpus and chat rows have over {MAX_BYTES:,} bytes"
+        yield finding("verify.bounded", layout.HONESTY, text, verdict="not_run")
     counted = recount_as_asked(evidence)
     if counted and not counted.whole:
         text = f"baselines counted again on {PART_BYTES:,} bytes of each side: they are no higher than these allow"
