@@ -11,8 +11,8 @@ from picochat.judgement.recount import recount_fairly
 from picochat.judgement.rules.case import Case, Outcome, at_least, not_run, within
 
 SLACK = 1.25
-LEAST_PASSES = 0.25
-"""Under so many passes most of the corpus was never seen: its size says nothing about the model."""
+UNWRITTEN = {2: 0.25}
+"""By version of the profiles the `warn_below` of `budget.replay` that their files do not say."""
 
 
 def judge_target_ratio(case: Case) -> Outcome:
@@ -39,7 +39,9 @@ def _planned_tokens(case: Case, base: Document) -> float | None:
 
 
 def judge_replay(case: Case) -> Outcome:
-    """Passes over the unique tokens of the source that was seen most often. A corpus that was hardly seen warns."""
+    """Passes over the unique tokens of the source that was seen most often. Under `warn_below` most of the corpus was
+    never seen: its size says nothing about the model.
+    """
     base = case.evidence.report(layout.BASE)
     place = (base.path, "/training/exposure")
     entries = base.value("training", "exposure")
@@ -48,7 +50,9 @@ def judge_replay(case: Case) -> Outcome:
         return not_run(place, n=0)
     most = max(*passes, _counted_passes(base, entries))
     found = within(case, most, place, n=len(passes))
-    return replace(found, verdict="warn") if found.verdict == "pass" and most < LEAST_PASSES else found
+    least = case.check.warn_below
+    least = UNWRITTEN.get(case.loaded.profile.version, 0.0) if least is None else least
+    return replace(found, verdict="warn") if found.verdict == "pass" and most < least else found
 
 
 def _counted_passes(base: Document, entries: list[Any]) -> float:
