@@ -202,6 +202,7 @@ def _asked(profile: Any, name: str, direction: str) -> str:
         if check.id == name:
             bound = f" {direction} {check.threshold:g}" if check.threshold is not None else ""
             warns = f", warns beyond {check.warn_at:g}" if check.warn_at is not None else ""
+            warns += f", and under {check.warn_below:g}" if check.warn_below is not None else ""
             return f"{check.column}{bound}{warns}{f', n >= {check.minimum_n}' if check.minimum_n else ''}"
     return "not judged"
 

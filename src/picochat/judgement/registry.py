@@ -311,6 +311,13 @@ CHECKS: dict[str, CheckFacts] = {
 }
 
 VERIFY_CHECKS: dict[str, CheckFacts] = {
+    "verify.bounded": CheckFacts(
+        "what is too large to be computed again",
+        "a number that is not computed again is worth as much as whoever reported it",
+        "run the stage again where the text is, and compare",
+        "",
+        "",
+    ),
     "verify.bundle": CheckFacts(
         "a bundle holds what its record lists",
         "a file that is added, exchanged or missing is not what was handed over",
@@ -385,15 +392,18 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
 }
 """The kinds of findings of verify; a gate counts them all under `verify.chain`."""
 
-LATEST_VERSION = 2
+LATEST_VERSION = 3
 """Of the gate profiles. Older ones stay, so that a verdict under them can be computed again."""
 PROFILE_NAMES = ("research", "first_release", "skill_release")
 
 PROFILE_DIGESTS: dict[tuple[str, int], str] = {
+    ("research", 3): "a58c0324d5a9e19a81f7208ab83102aba8910417cd80d1c261c6478f4843b94f",
     ("research", 2): "2c8fbd89bd2c5a8215a0ba27ad604ab98cabb6e8e8cb83475937000f1864ec48",
     ("research", 1): "e1dbbe8748f654bdd098d6a2301b0c3e54730f2b6d3ae76d24caa8db49482948",
+    ("first_release", 3): "fd5049a78b5ea46723a86db152c0e83a5aa59dddb38f6c6013f72e95148271b5",
     ("first_release", 2): "c64bba63e5aba414cb104124cccec61601f9dcdc92513d32fa4eac0551610696",
     ("first_release", 1): "18363a8d305e5eaf3c131032802c648aa943076bf2befa2063f883fa245ca962",
+    ("skill_release", 3): "baece8a0f95512fd4de0fb3000e67323d420c4a27e39294b2d5a61981775dbb1",
     ("skill_release", 2): "ba3070f14eb1db3eebf9ffc43a1a1dcd9851772e1f79975e991b08bf7e0d90fa",
     ("skill_release", 1): "d95642e032cde7efc6e263785907ab5ccfc2caf558edebece4109c007847d4f4",
 }
