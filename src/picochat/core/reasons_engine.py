@@ -1,10 +1,11 @@
-"""Reason codes of the engine that answers requests. Part of the registry."""
+"""Reason codes of the engine that answers requests, and of the conversation on the terminal. Part of the registry."""
 
 from __future__ import annotations
 
 from picochat.core.reason import Reason
 
 ENGINE_REASONS: dict[str, Reason] = {
+    "chat.command": Reason(2, "a line that begins with / is a command", "/help lists the commands"),
     "engine.closed": Reason(5, "an engine that is being closed takes no more requests", "start it again"),
     "engine.context": Reason(
         2,

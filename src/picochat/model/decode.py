@@ -6,7 +6,7 @@ The mathematics is `Transformer.forward`'s, in the same order of operations but 
 input are one matrix, the queries of a group are rows of one product, a residual is added by the product before it. So
 values differ from the plain path in rounding alone (tests hold both within 1e-4).
 
-Suffixes: B rows (slots 0 to B-1), S positions, D dim, H heads, K kv heads, N = H + K, h head_dim, F hidden_dim, V vocab.
+Suffixes: B rows (slots 0 to B-1), S positions, D dim, H heads, K kv heads, N = H + K, G = H / K, h head_dim, V vocab.
 """
 
 from __future__ import annotations
