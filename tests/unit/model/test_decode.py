@@ -23,18 +23,21 @@ def plain_logits(model, ids):
         return model.logits(model(torch.tensor([ids])))[0]
 
 
+@pytest.mark.parametrize("packed", [None, False])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_slots_of_unequal_length_equal_the_forward_without_a_cache(shape):
+def test_slots_of_unequal_length_equal_the_forward_without_a_cache(shape, packed):
     model = build_telling_model(1, **shape)
     rows = torch.randint(0, VOCAB_SIZE, (3, 24), generator=torch.Generator().manual_seed(2)).tolist()
     wanted = [plain_logits(model, row) for row in rows]
-    decoder = SlotDecoder(model, SlotCache(model.config, 4))
+    decoder = SlotDecoder(model, SlotCache(model.config, 4), packed=packed)
+    assert decoder.head.packed == (packed is None), "this machine packs"
     decoder.cache.keys.fill_(9.0)  # what another sequence left behind
     decoder.cache.values.fill_(9.0)
     starts = [3, 11, 6]
-    with torch.no_grad():
-        for slot, start in enumerate(starts):
-            model(torch.tensor([rows[slot][:start]]), cache=decoder.cache.window(slot, 0))
+    for slot, start in enumerate(starts):
+        for begin, end in ((0, start - 2), (start - 2, start)):
+            states = decoder.read(slot, rows[slot][begin:end], begin)
+            assert (decoder.logits(states) - wanted[slot][begin:end]).abs().max() < TOLERANCE
     for step in range(10):
         places = [start + step for start in starts]
         logits_BV = decoder.step([row[place] for row, place in zip(rows, places, strict=True)], places)
@@ -68,14 +71,21 @@ def test_a_moved_slot_goes_on_as_before():
 def test_joined_weights_are_the_models_own_and_keep_their_values():
     model = build_telling_model(7, residual="sequential", tie_embeddings=False)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    decoder = SlotDecoder(model, SlotCache(model.config, 1))
+    decoder = SlotDecoder(model, SlotCache(model.config, 1), packed=False)
     after = model.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     layer = decoder.layers[0]
     assert layer.mlp_in is not None
     for joined, linear in ((layer.attn_in, model.blocks[0].attn.k), (layer.mlp_in, model.blocks[0].mlp.up)):
-        assert linear.weight.untyped_storage().data_ptr() == joined.untyped_storage().data_ptr()
+        assert linear.weight.untyped_storage().data_ptr() == joined.weight.untyped_storage().data_ptr()
+
+
+def test_a_packed_decoder_leaves_the_model_alone():
+    model = build_telling_model(7)
+    places = [parameter.data_ptr() for parameter in model.parameters()]
+    SlotDecoder(model, SlotCache(model.config, 1), packed=True)
+    assert [parameter.data_ptr() for parameter in model.parameters()] == places
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

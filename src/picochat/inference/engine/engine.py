@@ -53,7 +53,7 @@ class Engine:
         self.bytes_per_slot = cache.bytes_per_slot
         chunk = self.settings.prefill_chunk_tokens or (CPU_CHUNK_TOKENS if device.type == "cpu" else GPU_CHUNK_TOKENS)
         self._desk = Desk(self.settings.slots, self.settings.max_waiting_jobs)
-        self._stepper = Stepper(loaded, SlotDecoder(loaded.model, cache, dtype), chunk, self._desk, self._clock)
+        self._stepper = Stepper(SlotDecoder(loaded.model, cache, dtype), chunk, self._desk, self._clock)
         self._close_at = float("inf")
         self._thread = threading.Thread(target=self._run, name="picochat-engine", daemon=True)
 

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from picochat.core.clock import Clock
@@ -23,7 +22,6 @@ from picochat.inference.engine.job import Lane
 from picochat.inference.engine.logprobs import score_tokens
 from picochat.inference.engine.request import ScoredToken
 from picochat.inference.engine.sampling import require_finite
-from picochat.inference.loader import LoadedModel
 from picochat.model.decode import SlotDecoder
 
 SCORED_ROWS = 64
@@ -33,9 +31,8 @@ SCORED_ROWS = 64
 class Stepper:
     """The lanes that hold a slot, and the model that moves them on. Used by one thread."""
 
-    def __init__(self, loaded: LoadedModel, decoder: SlotDecoder, chunk_tokens: int, desk: Desk, clock: Clock) -> None:
-        self._model, self._autocast, self._decoder = loaded.model, loaded.autocast, decoder
-        self._chunk_tokens, self._desk, self._clock = chunk_tokens, desk, clock
+    def __init__(self, decoder: SlotDecoder, chunk_tokens: int, desk: Desk, clock: Clock) -> None:
+        self._decoder, self._chunk_tokens, self._desk, self._clock = decoder, chunk_tokens, desk, clock
         self._running: list[Lane] = []
         """The index of a lane is its slot."""
         self._reading: Lane | None = None
@@ -110,8 +107,7 @@ class Stepper:
             self._reading, self._reading_slot = self._admitted.popleft(), len(self._running)
         lane = self._reading
         try:
-            with torch.inference_mode(), self._autocast():
-                self._read_chunk(lane)
+            self._read_chunk(lane)
         except Exception as err:
             lane.fail(err)
         if lane.finished:
@@ -122,10 +118,8 @@ class Stepper:
 
     def _read_chunk(self, lane: Lane) -> None:
         request, begin = lane.request, lane.filled
-        chunk = list(request.prompt_ids[begin : begin + self._chunk_tokens])
-        tokens_1T = torch.tensor([chunk], device=self._model.head_weight.device)
-        window = self._decoder.cache.window(self._reading_slot, begin)
-        hidden_TD = self._model(tokens_1T, cache=window)[0]
+        chunk = request.prompt_ids[begin : begin + self._chunk_tokens]
+        hidden_TD = self._decoder.read(self._reading_slot, chunk, begin)
         lane.filled += len(chunk)
         self.prompt_tokens += len(chunk)
         if request.prompt_logprobs is not None:
@@ -135,7 +129,7 @@ class Stepper:
         if request.max_tokens == 0:
             lane.end_early()
         else:
-            self._take([lane], self._model.logits(hidden_TD[-1:]))
+            self._take([lane], self._decoder.logits(hidden_TD[-1:]))
 
     def _score_prompt(self, lane: Lane, hidden_TD: Tensor, begin: int, tops: int) -> None:
         """Prompt tokens after the chunk's states: the first token of a prompt has nothing before it."""
@@ -145,7 +139,7 @@ class Stepper:
         targets = list(ids[begin + 1 : begin + 1 + len(hidden_TD)])
         for start in range(0, len(targets), SCORED_ROWS):
             part = targets[start : start + SCORED_ROWS]
-            logits_TV = self._model.logits(hidden_TD[start : start + len(part)])
+            logits_TV = self._decoder.logits(hidden_TD[start : start + len(part)])
             lane.prompt_scores += score_tokens(logits_TV, part, tops)
 
     def _start_running(self, lane: Lane) -> None:
