@@ -1,7 +1,7 @@
 """The place where an export is made and proved, and the step that gives it its name.
 
-    export/.live-work/     one export of a run at a time; what a killed one left is removed by the next
-    export/<kind>/         appears whole, after the proof; the one before stays as <kind>.previous
+export/.live-work/     one export of a run at a time; what a killed one left is removed by the next
+export/<kind>/         appears whole, after the proof; the one before stays as <kind>.previous
 """
 
 from __future__ import annotations

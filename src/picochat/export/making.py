@@ -35,7 +35,7 @@ def require_target(config: ModelConfig, name: str) -> Target:
     if not target.possible:
         fix = 'train with --set model.residual="sequential" and the other options as they were'
         if name == GGUF and judge_target(config, HF).possible:
-            fix = f'picochat export hf RUN, or {fix.partition(" and ")[0]}'
+            fix = f"picochat export hf RUN, or {fix.partition(' and ')[0]}"
         refuse("export.target", f"{name}: {target.reason} ({target.option})", fix=fix)
     return target
 

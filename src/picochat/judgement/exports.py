@@ -41,7 +41,9 @@ def _check(evidence: RunEvidence, folder: Path, relative: str) -> Iterator[Check
     held = evidence.weights.manifest
     if held is not None and held.weights_digest != found.record.weights_digest:
         exported, now = short(found.record.weights_digest), short(held.weights_digest)
-        yield finding(CHECK, f"{relative}/{layout.EXPORT_MANIFEST}", f"of other weights: {exported}", now, verdict="warn")
+        yield finding(
+            CHECK, f"{relative}/{layout.EXPORT_MANIFEST}", f"of other weights: {exported}", now, verdict="warn"
+        )
         return
     text = f"{len(found.record.manifest.outputs)} files, parity {found.record.parity.verdict}"
     yield finding(CHECK, f"{relative}/{layout.EXPORT_MANIFEST}", text, verdict="pass")

@@ -14,7 +14,21 @@ from picochat.tokenizer.chat import CHAT_TEMPLATE_JINJA, render
 from picochat.tokenizer.special import BOS
 
 CONVERSATIONS = 250
-WORDS = ["cat", "don't", " two  spaces ", "\n", "\t", "3.14", "\u00fcber", "\U0001f600", "<", "|>", "{{ x }}", "{% if %}", ""]
+WORDS = [
+    "cat",
+    "don't",
+    " two  spaces ",
+    "\n",
+    "\t",
+    "3.14",
+    "\u00fcber",
+    "\U0001f600",
+    "<",
+    "|>",
+    "{{ x }}",
+    "{% if %}",
+    "",
+]
 
 
 def exported() -> tokenizers.Tokenizer:

@@ -86,9 +86,7 @@ def check(run: str | None, as_json: bool) -> None:
 @click.option("--allow-unapproved", is_flag=True, help="Upload weights that the gate has not approved.")
 @options.quiet_option
 @options.json_option
-def push(
-    run: str | None, kind: str, repo: str, yes: bool, allow_unapproved: bool, quiet: bool, as_json: bool
-) -> None:
+def push(run: str | None, kind: str, repo: str, yes: bool, allow_unapproved: bool, quiet: bool, as_json: bool) -> None:
     """Upload an export of RUN (default: the newest) to a hub of models. The token is read from HF_TOKEN.
 
     Its files are hashed again first. Exit code 3 when the gate's word for these weights is not approved.

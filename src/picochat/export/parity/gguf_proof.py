@@ -49,9 +49,7 @@ def open_llama(file: Path, tok: Tokenizer) -> GgufPeer | None:
     return GgufPeer(file, tok) if is_installed() else None
 
 
-def measure_type(
-    kind: str, file: Path, model: Transformer, paths: Sequence[GreedyPath], tok: Tokenizer
-) -> Comparison:
+def measure_type(kind: str, file: Path, model: Transformer, paths: Sequence[GreedyPath], tok: Tokenizer) -> Comparison:
     """llama.cpp on a file of fewer bits against our model with the same, rounded weights: measured, not bounded.
 
     llama.cpp rounds activations too, so no equality is promised; that it loads and stays finite is.

@@ -63,9 +63,7 @@ def prove(
     return subjects
 
 
-def _prove(
-    name: Any, model: Transformer, tok: Tokenizer, folder: Path, read: Read, open_peer: OpenPeer
-) -> Subject:
+def _prove(name: Any, model: Transformer, tok: Tokenizer, folder: Path, read: Read, open_peer: OpenPeer) -> Subject:
     paths = walk(model, tok.vocab_size - N_SPECIAL, tok.bos)
     distinct, steps = count_distinct(paths)
     subject = Subject(name, distinct, steps, steps - REPEATED)
@@ -93,4 +91,3 @@ def in_bfloat16(model: Transformer) -> Transformer:
     for parameter in found.parameters():
         parameter.data = parameter.data.to(torch.bfloat16)
     return found
-

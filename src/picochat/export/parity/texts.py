@@ -29,7 +29,11 @@ TEXTS = tuple(
 CONVERSATIONS = (
     (Turn("user", "What is 2+2?"),),
     (Turn("system", "Be brief."), Turn("user", "Spell cat."), Turn("assistant", "c a t"), Turn("user", "And dog?")),
-    (Turn("user", "  spaces \n\n and lines\t"), Turn("assistant", "\u00dcber 3\u00bd \u20ac"), Turn("user", "don't & \u2764\ufe0f stop")),
+    (
+        Turn("user", "  spaces \n\n and lines\t"),
+        Turn("assistant", "\u00dcber 3\u00bd \u20ac"),
+        Turn("user", "don't & \u2764\ufe0f stop"),
+    ),
 )
 
 

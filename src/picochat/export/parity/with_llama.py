@@ -69,7 +69,13 @@ class LlamaPeer:
 
     def _step(self, texts: list[list[int]], forced: int) -> list[list[dict[str, Any]]]:
         """The likeliest next tokens of each text, with log-probabilities."""
-        asked = {"n_predict": 1, "temperature": 0, "n_probs": TOP, "cache_prompt": True, "logit_bias": [[forced, _BIAS]]}
+        asked = {
+            "n_predict": 1,
+            "temperature": 0,
+            "n_probs": TOP,
+            "cache_prompt": True,
+            "logit_bias": [[forced, _BIAS]],
+        }
         answer = self._server.handle_completions({"prompt": texts, **asked})
         choices = sorted(answer.get("choices", ()), key=lambda choice: choice["index"])
         found = [(choice.get("logprobs") or {}).get("content") for choice in choices]

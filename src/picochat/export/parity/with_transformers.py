@@ -6,6 +6,7 @@ Suffixes: N tokens of a continuation, V vocab.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from picochat.artifacts import layout
 from picochat.core.extras import require_extra
 from picochat.export.parity.paths import GreedyPath
 from picochat.export.parity.report import Comparison
@@ -29,11 +31,18 @@ def is_installed() -> bool:
 
 
 def load_peer(folder: Path, dtype: torch.dtype) -> Any:
-    """The model of the folder in `dtype`, with its own code where it has some. Whatever fails is for the caller."""
+    """The model of the folder in `dtype`, with its own code where it has some. Whatever fails is for the caller.
+
+    Raises RuntimeError when transformers ran other code than the folder's: it keeps the first class that it saw for a
+    configuration, for as long as the process lives.
+    """
     with _quietly() as library:
         model = library.AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, trust_remote_code=True, local_files_only=True
         )
+    code = folder / layout.HF_MODEL_CODE
+    if code.exists() and Path(inspect.getfile(type(model))).read_bytes() != code.read_bytes():
+        raise RuntimeError(f"transformers did not run the {code.name} of the folder")
     return model.eval()
 
 

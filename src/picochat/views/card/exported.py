@@ -53,7 +53,10 @@ def render_exported_card(export: Content, parity: Content, content: Content | No
 def _loading(export: Content) -> str:
     if export["kind"] == layout.EXPORT_GGUF:
         files = [layout.gguf_file(kind) for kind in export["types"]]
-        lines = [f"llama-server -m {files[0]}", f"echo 'FROM ./{files[0]}' > Modelfile && ollama create NAME -f Modelfile"]
+        lines = [
+            f"llama-server -m {files[0]}",
+            f"echo 'FROM ./{files[0]}' > Modelfile && ollama create NAME -f Modelfile",
+        ]
         return _block("\n".join(lines)) + "\n\nThe runtime adds BOS by itself; the chat template in the file has none."
     custom = export["result"] != "native"
     consent = ", trust_remote_code=True" if custom else ""
