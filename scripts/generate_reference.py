@@ -28,9 +28,9 @@ from picochat.data.imports.manifest import ImportManifest
 from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
+from picochat.judgement.export_parity import EXPORT_CHECKS
 from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
-from picochat.judgement.export_parity import EXPORT_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.profiles import PROFILES

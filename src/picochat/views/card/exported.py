@@ -9,7 +9,6 @@ from picochat.artifacts import layout
 from picochat.views.card import markdown as md
 from picochat.views.card.metadata import UNKNOWN, build_metadata
 from picochat.views.card.page import card_parts
-from picochat.views.dataset import Table
 from picochat.views.exports import proof_table, rounding_table
 
 Content = Mapping[str, Any]
