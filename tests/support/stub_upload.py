@@ -1,8 +1,8 @@
 """A hub of models on the loopback device that takes small files: what huggingface_hub asks for when it uploads.
 
-    with UploadHub(token="...") as hub:
-        ... endpoint=hub.url ...
-        hub.files["org/name"]        {name: bytes} after the commit
+with UploadHub(token="...") as hub:
+    ... endpoint=hub.url ...
+    hub.files["org/name"]        {name: bytes} after the commit
 """
 
 from __future__ import annotations

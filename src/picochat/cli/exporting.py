@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from picochat.judgement.export_parity import judge_parity
 from picochat.judgement.handover import build_handover
 from picochat.judgement.served_verdict import ServedVerdict, read_served_verdict
 from picochat.views.card.exported import render_exported_card
+from picochat.views.exports import proof_table
 
 Say = Callable[[str], None]
 FLOAT32 = ("f32",)
@@ -51,7 +53,7 @@ class Exported(NamedTuple):
 def export_hf(store: RunStore, say: Say) -> Exported:
     """Raises `export.target`, `export.parity` (nothing is written then), `run.busy`, `checkpoint.*`, `disk.*`."""
     target = require_target(read_model_config(store), HF)
-    return _export(store, target, FLOAT32, lambda source, candidate: make_hf(source, candidate, say))
+    return _export(store, target, FLOAT32, lambda source, candidate: make_hf(source, candidate, say), say)
 
 
 def export_gguf(store: RunStore, types: tuple[str, ...], say: Say) -> Exported:
@@ -60,11 +62,16 @@ def export_gguf(store: RunStore, types: tuple[str, ...], say: Say) -> Exported:
     target = require_target(config, GGUF)
     chosen = require_types(types, config)
     require_gguf()
-    return _export(store, target, chosen, lambda source, candidate: make_gguf(source, store, chosen, candidate, say))
+    make = partial(make_gguf, store=store, types=chosen, say=say)
+    return _export(store, target, chosen, lambda source, candidate: make(source, candidate=candidate), say)
 
 
 def _export(
-    store: RunStore, target: Target, types: tuple[str, ...], make: Callable[[ExportSource, Path], dict[str, Any]]
+    store: RunStore,
+    target: Target,
+    types: tuple[str, ...],
+    make: Callable[[ExportSource, Path], dict[str, Any]],
+    say: Say,
 ) -> Exported:
     started_s = time.monotonic()
     set_threads(None)
@@ -75,7 +82,7 @@ def _export(
         stage.inputs.extend(source.inputs)
         parity = make(source, candidate)
         check = judge_parity(target.name, parity)
-        _require_passed(check)
+        _require_passed(check, parity, say)
         fields = _fields(target, types, source, read_served_verdict(store.root, source.weights_digest), check)
         (candidate / layout.PARITY).write_bytes(parity_bytes(parity))
         card = _card(store, fields | {"name": source.name}, parity)
@@ -104,8 +111,11 @@ def _keep_libraries_here(work: Path) -> None:
     )
 
 
-def _require_passed(check: CheckResult) -> None:
+def _require_passed(check: CheckResult, parity: dict[str, Any], say: Say) -> None:
+    """Raises `export.parity` after showing every number of the proof, which is kept nowhere."""
     if check.verdict == "block":
+        for row in proof_table(parity).rows:
+            say("  ".join(filter(None, row)))
         refuse("export.parity", f"{check.id}: {check.measured}")
 
 

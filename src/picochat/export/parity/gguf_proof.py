@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from picochat.export.parity.compare import Difference, Top, compare_tops
-from picochat.export.parity.paths import PROMPTS, GreedyPath, path_logits
+from picochat.export.parity.paths import PROMPTS, GreedyPath, longest, path_logits
 from picochat.export.parity.report import Comparison
 from picochat.export.parity.with_llama import LlamaError, LlamaPeer, is_installed
 from picochat.model.transformer import Transformer
@@ -32,7 +32,7 @@ class GgufPeer:
     def compare(self, model: Transformer, paths: Sequence[GreedyPath]) -> list[Comparison]:
         """Greedy tokens, the ten likeliest at every step, and the tokenizer."""
         try:
-            peer = LlamaPeer(self._file, PROMPTS, model.config.max_seq_len)
+            peer = LlamaPeer(self._file, PROMPTS, longest(paths))
             self._tops = peer.tops(paths, self._tok)
             tokens = peer.compare_tokenizer(self._tok)
         except LlamaError as err:
@@ -58,7 +58,7 @@ def measure_type(kind: str, file: Path, model: Transformer, paths: Sequence[Gree
     if not is_installed():
         return Comparison.not_run(name, NOT_INSTALLED)
     try:
-        tops = LlamaPeer(file, PROMPTS, model.config.max_seq_len).tops(paths, tok)
+        tops = LlamaPeer(file, PROMPTS, longest(paths)).tops(paths, tok)
     except LlamaError as err:
         return Comparison.failed(name, str(err))
     return Comparison.of(name, UNIT, compare_tops([path_logits(model, path) for path in paths], tops, BOUND), None)

@@ -6,6 +6,7 @@ Suffixes: N tokens of a continuation, T tokens, V vocab.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -43,6 +44,11 @@ def walk(model: Transformer, text_ids: int, bos: int) -> list[GreedyPath]:
     prompts = [[bos, *(chosen.randrange(text_ids) for _ in range(length - 1))] for length in lengths]
     found = generate_batch(model, prompts, SamplingParams(max_new_tokens=tokens), ())
     return [GreedyPath(prompt, reply.ids) for prompt, reply in zip(prompts, found, strict=True)]
+
+
+def longest(paths: Sequence[GreedyPath]) -> int:
+    """Tokens of the longest path."""
+    return max(len(path.prompt) + len(path.tokens) for path in paths)
 
 
 def count_distinct(paths: list[GreedyPath]) -> tuple[int, int]:

@@ -40,7 +40,7 @@ class LlamaPeer:
     """One loaded file. It listens on a port of its own on 127.0.0.1 for as long as it lives."""
 
     def __init__(self, file: Path, slots: int, context: int) -> None:
-        """`context` tokens for each of `slots` texts. Raises `LlamaError`."""
+        """Room for `context` tokens of each of `slots` texts. Raises `LlamaError`."""
         library = require_extra("xllamacpp", NEED, "dev")
         params = library.CommonParams()
         params.model.path = str(file)
@@ -48,6 +48,7 @@ class LlamaPeer:
         params.cache_type_k = params.cache_type_v = library.ggml_type.GGML_TYPE_F32
         params.flash_attn_type = library.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.verbosity, params.cache_ram_mib = -1, 0
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = torch.get_num_threads()
         params.warmup = params.fit_params = params.ctx_shift = params.ui = False
         params.hostnames, params.port = ["127.0.0.1"], 0
         try:

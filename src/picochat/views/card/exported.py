@@ -17,6 +17,11 @@ _CONTROL = (
     "Runtimes other than Picochat tokenise the rendered text of a conversation: whoever writes the name of a control "
     "token, such as the one that ends a turn, into a message places that token. Filter messages where that matters."
 )
+_BOS = "The runtime adds BOS by itself; the chat template in the file has none."
+_OLLAMA = "Ollama does not read that template; this Modelfile says the same (Ollama was not run here):"
+_MODELFILE = """FROM ./{file}
+TEMPLATE \"\"\"{{{{ range .Messages }}}}<|{{{{ .Role }}}}|>{{{{ .Content }}}}<|end|>{{{{ end }}}}<|assistant|>\"\"\"
+PARAMETER stop "<|end|>\""""
 _CUSTOM = (
     "The folder brings code of its own (two short files), because no architecture of transformers joins parallel "
     "residual, RMSNorm and QK norm. `trust_remote_code=True` runs it: read it first. `AutoTokenizer` asks for the same "
@@ -51,12 +56,8 @@ def render_exported_card(export: Content, parity: Content, content: Content | No
 
 def _loading(export: Content) -> str:
     if export["kind"] == layout.EXPORT_GGUF:
-        files = [layout.gguf_file(kind) for kind in export["types"]]
-        lines = [
-            f"llama-server -m {files[0]}",
-            f"echo 'FROM ./{files[0]}' > Modelfile && ollama create NAME -f Modelfile",
-        ]
-        return _block("\n".join(lines)) + "\n\nThe runtime adds BOS by itself; the chat template in the file has none."
+        file = layout.gguf_file(export["types"][0])
+        return "\n\n".join([_block(f"llama-server -m {file}"), _BOS, _OLLAMA, _block(_MODELFILE.format(file=file))])
     custom = export["result"] != "native"
     consent = ", trust_remote_code=True" if custom else ""
     code = (
