@@ -29,8 +29,8 @@ def _changed(model: Transformer, mistake: Callable[[Transformer], None]) -> Tran
 
 def _permute_rope_rows(model: Transformer) -> None:
     """Pairs of neighbours where halves belong together: the layout of the first Llama."""
-    for block in model.blocks:
-        for weight in (block.attn.q.weight, block.attn.k.weight):  # pyright: ignore[reportAttributeAccessIssue]
+    for name, weight in model.named_parameters():
+        if name.endswith(("attn.q.weight", "attn.k.weight")):
             weight.copy_(_interleaved(weight, model.config.head_dim))
 
 
@@ -46,9 +46,12 @@ def _reset_qk_norm(model: Transformer) -> None:
 
 
 def _swap_gate_up(model: Transformer) -> None:
-    for block in model.blocks:
-        mlp = block.mlp
-        mlp.gate, mlp.up = mlp.up, mlp.gate  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    state = model.state_dict()
+    for name in [key for key in state if key.endswith("mlp.gate.weight")]:
+        gate, up = state[name], state[name.replace("gate", "up")]
+        kept = gate.clone()
+        gate.copy_(up)
+        up.copy_(kept)
 
 
 def _swap_residual(model: Transformer) -> Transformer:

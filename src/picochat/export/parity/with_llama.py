@@ -79,7 +79,7 @@ class LlamaPeer:
         }
         answer = self._server.handle_completions({"prompt": texts, **asked})
         choices = sorted(answer.get("choices", ()), key=lambda choice: choice["index"])
-        found = [(choice.get("logprobs") or {}).get("content") for choice in choices]
+        found = [(choice.get("logprobs") or {}).get("content") or [] for choice in choices]
         if len(found) != len(texts) or not all(found):
             raise LlamaError(f"llama.cpp answered {len(texts)} texts with {json.dumps(answer)[:200]}")
         tops = [content[-1]["top_logprobs"] for content in found]
