@@ -16,6 +16,7 @@ import click
 from pydantic import BaseModel
 
 from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.export_record import ExportRecord
 from picochat.artifacts.ladder_record import LadderRecord
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.artifacts.run_record import RunRecord
@@ -28,6 +29,7 @@ from picochat.data.imports.manifest import ImportManifest
 from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
+from picochat.judgement.export_parity import EXPORT_CHECKS
 from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
@@ -52,6 +54,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "waivers": WaiverFile,
     "ladder": LadderRecord,
     "checkpoint_manifest": CheckpointManifest,
+    "export": ExportRecord,
     "benchmark_config": BenchmarkConfig,
 }
 EXIT_CODES = {
@@ -186,7 +189,7 @@ def _check_lines() -> Iterator[str]:
         cells = " | ".join(_asked(profile, name, facts.direction) for profile in profiles.values())
         yield f"| `{name}` | {_cell(facts.title)} | {facts.unit} | {cells} |"
     yield "\n| check | why it matters | fix |\n|---|---|---|"
-    for name, facts in (CHECKS | VERIFY_CHECKS).items():
+    for name, facts in (CHECKS | VERIFY_CHECKS | EXPORT_CHECKS).items():
         yield f"| `{name}` | {_cell(facts.why)} | {_cell(facts.fix)} |"
     yield "\n## Proofs of `picochat sanity`\n\n| proof | measured | why it matters | fix |\n|---|---|---|---|"
     for name, facts in SANITY_CHECKS.items():

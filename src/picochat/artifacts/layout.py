@@ -81,6 +81,20 @@ BUNDLE_RUN = "run"
 LADDER = "ladder.json"
 LADDER_DATA = "data"
 """The run that holds the text and the tokenizer of all rungs."""
+# An export: a folder below EXPORT, by its kind, for other runtimes.
+EXPORT = "export"
+EXPORT_WORK = "export/.live-work"
+"""What is being written and proved, until it is published."""
+EXPORT_HF = "hf"
+EXPORT_GGUF = "gguf"
+EXPORT_MANIFEST = "export.json"
+PARITY = "parity.json"
+HF_CARD = "README.md"
+HF_CONFIG = "config.json"
+HF_GENERATION = "generation_config.json"
+HF_TOKENIZER_CONFIG = "tokenizer_config.json"
+HF_CONFIG_CODE = "configuration_picochat.py"
+HF_MODEL_CODE = "modeling_picochat.py"
 
 # Inside a checkpoint folder.
 CKPT_MANIFEST = "MANIFEST.json"
@@ -138,6 +152,16 @@ def benchmark_dir(name: str) -> str:
 
 def harness_dir(task: str) -> str:
     return f"{HARNESS}/{task}"
+
+
+def export_dir(kind: str) -> str:
+    """`hf` -> `export/hf`."""
+    return f"{EXPORT}/{kind}"
+
+
+def gguf_file(kind: str) -> str:
+    """`q8_0` -> `model-q8_0.gguf`, below the folder of an export."""
+    return f"model-{kind}.gguf"
 
 
 def report_path(stage: str) -> str:

@@ -29,6 +29,8 @@ VERSIONS = {
     "waivers": 1,
     "summary": 1,
     "bundle": 1,
+    "export": 1,
+    "parity": 1,
     "checkpoint": 1,
     "ddp_control": 1,
     "launch_plan": 1,

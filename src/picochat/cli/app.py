@@ -20,6 +20,7 @@ COMMANDS = {
     "gate": ("commands.gate:gate", "Judge a run again, without training."),
     "verify": ("commands.verify:verify", "Re-hash and recompute everything in a run."),
     "bundle": ("commands.bundle:bundle", "Pack a judged run into one file to hand over."),
+    "export": ("commands.export:export", "The model for other runtimes, with a proof."),
     "reproduce": ("commands.reproduce:command", "Train some steps of a run again and compare them."),
     "generate": ("commands.generate:generate", "Continue a text with a trained model."),
     "chat": ("commands.chat:chat", "Talk to a trained model."),

@@ -333,6 +333,13 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
         "",
         "",
     ),
+    "verify.export": CheckFacts(
+        "an export holds what its record lists",
+        "a file that was changed after the proof is not the model that was proved",
+        "export again: picochat export hf RUN, or picochat export gguf RUN",
+        "",
+        "",
+    ),
     "verify.external": CheckFacts(
         "inputs from outside the run",
         "a file that is not here cannot be hashed again; the run names its digest",

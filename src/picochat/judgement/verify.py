@@ -22,6 +22,7 @@ from picochat.judgement.carried import carried_results, not_judged_again
 from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
 from picochat.judgement.documents import Document, first_difference, load_document, same_numbers
 from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.exports import check_exports
 from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
 from picochat.judgement.handover import build_handover
@@ -54,7 +55,7 @@ def verify_evidence(
     store = evidence.store
     gate = load_document(store, layout.GATE, "gate")
     summary = load_document(store, layout.SUMMARY, "summary")
-    found = [*check_chain(evidence), *check_history(evidence)]
+    found = [*check_chain(evidence), *check_history(evidence), *check_exports(evidence)]
     found += _check_gate(evidence, gate, profiles, today or utc_today())
     found += _check_summary(evidence, gate, summary)
     broken = any(result.verdict == "block" for result in found)
