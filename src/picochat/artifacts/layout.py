@@ -71,6 +71,22 @@ BUNDLE_SIGNATURE = "bundle.sig"
 BUNDLE_RUN = "run"
 """The folder of a bundle that holds the run's files under their own names."""
 
+# A model that others trained, in our form.
+IMPORT = "import.json"
+IMPORTED = "imported"
+"""Takes the place of a stage's name: the checkpoint lies in `imported/checkpoint`."""
+IMPORT_SOURCE = "source"
+"""The folder of small files that are kept as they were published."""
+CHAT_TEMPLATE = "chat_template.jinja"
+
+# What a folder of the Hugging Face layout holds.
+HF_CONFIG = "config.json"
+HF_WEIGHTS = "model.safetensors"
+HF_INDEX = "model.safetensors.index.json"
+HF_TOKENIZER_CONFIG = "tokenizer_config.json"
+HF_GENERATION_CONFIG = "generation_config.json"
+HF_CARD = "README.md"
+
 # Inside a checkpoint folder.
 CKPT_MANIFEST = "MANIFEST.json"
 CKPT_MODEL_CONFIG = "model.json"

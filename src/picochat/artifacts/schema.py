@@ -25,6 +25,7 @@ VERSIONS = {
     "waivers": 1,
     "summary": 1,
     "bundle": 1,
+    "imported_model": 1,
     "checkpoint": 1,
     "ddp_control": 1,
 }

@@ -50,6 +50,15 @@ class RawTensor(NamedTuple):
     data: memoryview
 
 
+class Span(NamedTuple):
+    """A tensor's safetensors type, shape, and place among the bytes of data."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
 def header_bytes(entries: Mapping[str, tuple[str, tuple[int, ...]]]) -> tuple[list[str], bytes]:
     """Order of the tensors and the file's head. Wider types come first, so that all are aligned; then by name."""
     order = sorted(entries, key=lambda name: (-ITEM_BYTES[entries[name][0]], name))
@@ -133,28 +142,36 @@ def is_finite(tensor: RawTensor) -> bool:
 
 
 def _cut(data: memoryview, header: dict[str, Any], what: str) -> dict[str, RawTensor]:
+    spans = lay_out(header, len(data), what)
+    return {name: RawTensor(span.dtype, span.shape, data[span.start : span.end]) for name, span in spans.items()}
+
+
+def lay_out(header: Mapping[str, Any], size: int, what: str) -> dict[str, Span]:
+    """Where each tensor of a parsed header lies among `size` bytes of data, in the order of the file.
+
+    Raises `checkpoint.tensors` unless they fill the data without a gap and each is as long as its shape says.
+    """
     spans = {name: _span(name, entry, what) for name, entry in header.items()}
-    tensors, expected = {}, 0
+    ordered, expected = {}, 0
     for name in sorted(spans, key=lambda key: spans[key][2:]):
-        dtype, shape, start, end = spans[name]
-        if start != expected or end - start != ITEM_BYTES[dtype] * math.prod(shape) or end > len(data):
-            place = f"{start:,} to {end:,} of {len(data):,}, expected from {expected:,}"
+        dtype, shape, start, end = ordered[name] = spans[name]
+        if start != expected or end - start != ITEM_BYTES[dtype] * math.prod(shape) or end > size:
+            place = f"{start:,} to {end:,} of {size:,}, expected from {expected:,}"
             refuse("checkpoint.tensors", f"{what}: {name} {dtype} {shape} lies at {place}")
-        tensors[name] = RawTensor(dtype, shape, data[start:end])
         expected = end
-    if expected != len(data):
-        refuse("checkpoint.tensors", f"{what}: {len(data):,} bytes of data, the tensors cover {expected:,}")
-    return tensors
+    if expected != size:
+        refuse("checkpoint.tensors", f"{what}: {size:,} bytes of data, the tensors cover {expected:,}")
+    return ordered
 
 
-def _span(name: str, entry: Any, what: str) -> tuple[str, tuple[int, ...], int, int]:
+def _span(name: str, entry: Any, what: str) -> Span:
     known = isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}
     if not known or str(entry["dtype"]) not in ITEM_BYTES:
         refuse("checkpoint.tensors", f"{what}: entry {name!r} is not a tensor of a known type")
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         refuse("checkpoint.tensors", f"{what}: {name!r} has shape {shape} and offsets {offsets}")
-    return entry["dtype"], tuple(shape), offsets[0], offsets[1]
+    return Span(entry["dtype"], tuple(shape), offsets[0], offsets[1])
 
 
 def _are_counts(values: Any) -> bool:

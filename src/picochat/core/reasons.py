@@ -8,6 +8,7 @@ request, resumable.
 from __future__ import annotations
 
 from picochat.core.reason import Reason
+from picochat.core.reasons_foreign import FOREIGN_REASONS
 from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 
@@ -402,4 +403,5 @@ REASONS: dict[str, Reason] = {
         "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
     ),
     **HANDOVER_REASONS,
+    **FOREIGN_REASONS,
 }
