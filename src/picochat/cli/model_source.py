@@ -27,7 +27,7 @@ class ModelSource(NamedTuple):
 def open_model(
     run: str | None, stage: str, checkpoint: Path | None, tokenizer: Path | None, device: str
 ) -> ModelSource:
-    """Loads `--checkpoint` with `--tokenizer`, the `stage` checkpoint of a run, or an imported model, which has no stages.
+    """Loads `--checkpoint` with `--tokenizer`, the `stage` checkpoint of a run, or an imported model, which has one.
 
     Raises `checkpoint.*`, `artifact.*`.
     """

@@ -29,7 +29,10 @@ SHOWN_FILES = 3
 @options.json_option
 @click.pass_context
 def verify(ctx: click.Context, run: str | None, public_key: Path | None, quiet: bool, as_json: bool) -> None:
-    """Verify RUN (default: the newest), an imported model or a bundle. Exit code 4 when a file is not the recorded one, naming it."""
+    """Verify RUN (default: the newest), an imported model or a bundle.
+
+    Exit code 4 when a file is not the recorded one, naming it.
+    """
     name, results = _verify(run, public_key)
     verdict = overall(results)
     if as_json:

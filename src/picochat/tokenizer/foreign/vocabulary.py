@@ -56,7 +56,7 @@ class Vocabulary:
 
 
 def read_vocabulary(data: bytes, what: str, n_rows: int, named: Collection[str | int], template: str) -> Vocabulary:
-    """Reads a tokenizer for a model of `n_rows` rows. `named` are tokens and ids that its configuration names.
+    """Reads a tokenizer for a model of `n_rows` rows. `named` are tokens, and ids of added tokens, that its configuration names.
 
     Raises `json.invalid`, `foreign.tokenizer` for another kind, `foreign.vocab` when ids and rows do not fit.
     """
@@ -65,7 +65,8 @@ def read_vocabulary(data: bytes, what: str, n_rows: int, named: Collection[str |
     vocab, added = document["model"]["vocab"], _added_tokens(document, what)
     ids = _require_ids(vocab, added, n_rows, what)
     named, flagged = frozenset(named), {token for token, facts in added.items() if facts.get("special")}
-    special = {token: place for token, place in ids.items() if token in flagged or token in named or place in named}
+    flagged |= {token for token in added if ids[token] in named}
+    special = {token: place for token, place in ids.items() if token in flagged or token in named}
     markers = {token: ids[token] for token in added if token not in special and token.strip() and token in template}
     _require_plain(added, special | markers, what)
     runtime = _build_runtime(document, added, special | markers, what)
