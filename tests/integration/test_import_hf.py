@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.support.foreign_models import write_model
+from tests.unit.tokenizer.foreign.test_codec import Turn
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
@@ -18,8 +20,6 @@ from picochat.inference.foreign.importer import import_model
 from picochat.inference.loader import load_model
 from picochat.judgement.imported import verify_import
 from picochat.tokenizer.foreign.codec import ForeignCodec
-from tests.support.foreign_models import write_model
-from tests.unit.tokenizer.foreign.test_codec import Turn
 
 pytestmark = pytest.mark.integration
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

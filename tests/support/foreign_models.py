@@ -17,7 +17,8 @@ CHATML = (
 )
 THINKING = (
     "{% for message in messages %}{% set said = message.content %}"
-    "{% if message.role == 'assistant' and '</think>' in said %}{% set said = said.split('</think>')[-1].lstrip('\n') %}"
+    "{% if message.role == 'assistant' and '</think>' in said %}"
+    "{% set said = said.split('</think>')[-1].lstrip('\n') %}"
     "{% endif %}{{ '<|im_start|>' + message.role + '\n' + said + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
 )

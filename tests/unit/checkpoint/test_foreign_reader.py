@@ -7,12 +7,12 @@ import struct
 import numpy as np
 import pytest
 import torch
+from tests.support.foreign_models import random_weights, safetensors_bytes
 
 from picochat.checkpoint.foreign_reader import read_foreign_weights
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.untrusted import UntrustedFolder
-from tests.support.foreign_models import random_weights, safetensors_bytes
 
 SHAPES = {"embed": (6, 4), "a.weight": (3, 4), "b.weight": (4,)}
 ARRAYS = random_weights(SHAPES)

@@ -1,10 +1,10 @@
 """config.json of others: read in both generations of keys, refused by name for whatever is not computed here."""
 
 import pytest
+from tests.support.foreign_models import model_config
 
 from picochat.core.errors import PicochatError
 from picochat.model.hf_config import config_from_hf, is_rotary_table
-from tests.support.foreign_models import model_config
 
 QWEN3 = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 8}
 MISTRAL = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": None}

@@ -56,7 +56,8 @@ class Vocabulary:
 
 
 def read_vocabulary(data: bytes, what: str, n_rows: int, named: Collection[str | int], template: str) -> Vocabulary:
-    """Reads a tokenizer for a model of `n_rows` rows. `named` are tokens, and ids of added tokens, that its configuration names.
+    """Reads a tokenizer for a model of `n_rows` rows. `named` are tokens, and ids of added tokens, that its
+    configuration names.
 
     Raises `json.invalid`, `foreign.tokenizer` for another kind, `foreign.vocab` when ids and rows do not fit.
     """

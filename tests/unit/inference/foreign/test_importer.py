@@ -7,16 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from picochat.artifacts import layout
-from picochat.artifacts.import_record import load_import
-from picochat.core.errors import PicochatError
-from picochat.inference.foreign.config import ForeignConfig
-from picochat.inference.foreign.importer import import_model
-from picochat.inference.loader import load_model
-from picochat.judgement.imported import verify_import
-from picochat.judgement.served_verdict import read_served_verdict
-from picochat.tokenizer.foreign.codec import ForeignCodec
 from tests.support.foreign_models import (
     CHATML,
     model_config,
@@ -28,6 +18,16 @@ from tests.support.foreign_models import (
     write_model,
 )
 from tests.unit.tokenizer.foreign.test_codec import Turn
+
+from picochat.artifacts import layout
+from picochat.artifacts.import_record import load_import
+from picochat.core.errors import PicochatError
+from picochat.inference.foreign.config import ForeignConfig
+from picochat.inference.foreign.importer import import_model
+from picochat.inference.loader import load_model
+from picochat.judgement.imported import verify_import
+from picochat.judgement.served_verdict import read_served_verdict
+from picochat.tokenizer.foreign.codec import ForeignCodec
 
 CARD = b"---\nlanguage: en\nlicense: apache-2.0\n---\n# A model\nlicense: none of this\n"
 

@@ -7,12 +7,6 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from picochat.core.errors import PicochatError
-from picochat.tokenizer.foreign.codec import ForeignCodec
-from picochat.tokenizer.foreign.settings import Documents, choose_template, named_ends, named_tokens, resolve
-from picochat.tokenizer.foreign.vocabulary import read_vocabulary
-from picochat.tokenizer.hostile import HOSTILE_TEXTS
 from tests.support.foreign_models import (
     CHATML,
     N_TOKENS,
@@ -21,6 +15,12 @@ from tests.support.foreign_models import (
     tokenizer_config,
     tokenizer_document,
 )
+
+from picochat.core.errors import PicochatError
+from picochat.tokenizer.foreign.codec import ForeignCodec
+from picochat.tokenizer.foreign.settings import Documents, choose_template, named_ends, named_tokens, resolve
+from picochat.tokenizer.foreign.vocabulary import read_vocabulary
+from picochat.tokenizer.hostile import HOSTILE_TEXTS
 
 END_OF_TEXT, IM_START, IM_END, THINK = range(260, 264)
 
