@@ -16,6 +16,7 @@ import click
 from pydantic import BaseModel
 
 from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.import_record import ImportRecord
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.waivers import WaiverFile
@@ -27,6 +28,7 @@ from picochat.data.imports.manifest import ImportManifest
 from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
+from picochat.inference.foreign.config import ForeignConfig
 from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
@@ -49,6 +51,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "waivers": WaiverFile,
     "checkpoint_manifest": CheckpointManifest,
     "benchmark_config": BenchmarkConfig,
+    "imported_model": ImportRecord,
+    "imported_model_config": ForeignConfig,
 }
 EXIT_CODES = {
     0: "done as asked",
