@@ -53,7 +53,7 @@ FOREIGN_REASONS: dict[str, Reason] = {
         "give the tokenizer.json that was published with the weights",
     ),
     "foreign.unsupported": Reason(
-        2,
+        4,
         "this part of the network is not computed here, and without it the model would answer wrongly",
         "choose a model in the plain shape of Llama or Qwen3",
     ),

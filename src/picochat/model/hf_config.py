@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, NoReturn
 
-from picochat.core.errors import refuse
+from picochat.core.errors import PicochatError, refuse
 from picochat.model.config import ModelConfig
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen3ForCausalLM": "qwen3", "MistralForCausalLM": "mistral"}
@@ -111,7 +111,11 @@ def config_from_hf(document: dict[str, Any], what: str, max_seq_len: int) -> HfM
     }
     known = _READ | _NEUTRAL.keys() | _NO_PART_OF_THE_NETWORK
     ignored = tuple(sorted(document.keys() - known))
-    return HfModel(ModelConfig.from_dict(values, what), document["architectures"][0], context, ignored)
+    try:
+        config = ModelConfig.from_dict(values, what)
+    except PicochatError as err:  # its cures are settings of a training
+        refuse("foreign.config", f"{what}: {err.detail}")
+    return HfModel(config, document["architectures"][0], context, ignored)
 
 
 def is_rotary_table(name: str) -> bool:

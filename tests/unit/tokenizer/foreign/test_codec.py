@@ -205,6 +205,26 @@ def test_without_a_template_a_conversation_is_refused_and_text_is_not():
     assert caught.value.code == "chat.template"
 
 
+def test_without_jinja2_text_works_and_a_conversation_says_what_to_install(monkeypatch):
+    codec = build(None)[0]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert codec.encode("the") == [257]
+    with pytest.raises(PicochatError) as caught:
+        build()
+    assert (caught.value.code, caught.value.fix) == ("usage.extra", "pip install 'picochat[serve]'")
+
+
+def test_a_child_that_was_killed_is_started_again(codec):
+    asked = [Turn("user", "hi")]
+    ids = codec.render_chat(asked)
+    child = codec._template._child._child
+    child.kill()
+    child.wait()
+    assert codec.render_chat(asked) == ids
+    codec._template.close()
+    assert codec.render_chat(asked) == ids
+
+
 def test_an_unknown_role_is_refused(codec):
     with pytest.raises(PicochatError) as caught:
         codec.render_chat([Turn("boss", "hi")])
