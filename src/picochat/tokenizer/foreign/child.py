@@ -41,10 +41,20 @@ class Generation(jinja2.ext.Extension):
 class Namespace(jinja2.utils.Namespace):
     """`namespace()` without names that lead into Python."""
 
+    def __init__(self, *pairs: Any, **values: Any) -> None:
+        found = dict(*pairs, **values)
+        for name in found:
+            require_open_name(name)
+        super().__init__(found)
+
     def __setitem__(self, name: str, value: Any) -> None:
-        if name.startswith("_"):
-            raise jinja2.exceptions.SecurityError(f"{name} cannot be set")
+        require_open_name(name)
         super().__setitem__(name, value)
+
+
+def require_open_name(name: Any) -> None:
+    if str(name).startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"{name} cannot be set")
 
 
 def raise_exception(message: str) -> None:
