@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.export_record import ExportRecord
+from picochat.artifacts.import_record import ImportRecord
 from picochat.artifacts.ladder_record import LadderRecord
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.artifacts.run_record import RunRecord
@@ -29,6 +30,7 @@ from picochat.data.imports.manifest import ImportManifest
 from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
+from picochat.inference.foreign.config import ForeignConfig
 from picochat.judgement.export_parity import EXPORT_CHECKS
 from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.profile import load_profile
@@ -56,6 +58,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "checkpoint_manifest": CheckpointManifest,
     "export": ExportRecord,
     "benchmark_config": BenchmarkConfig,
+    "imported_model": ImportRecord,
+    "imported_model_config": ForeignConfig,
 }
 EXIT_CODES = {
     0: "done as asked",

@@ -12,6 +12,7 @@ from picochat.cli.app import cli
 from picochat.core.config import flatten
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.reasons import REASONS
+from picochat.inference.foreign.config import ForeignConfig
 from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.registry import CHECKS, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
@@ -21,7 +22,8 @@ from picochat.stages.benchmark.config import BenchmarkConfig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}
-SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict())) | set(BenchmarkConfig.model_fields)
+SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict()))
+SETTINGS |= {*BenchmarkConfig.model_fields, *ForeignConfig.model_fields}
 SETTINGS |= {f"ladder.{key}" for key in LadderConfig.model_fields}
 
 

@@ -95,6 +95,18 @@ HF_GENERATION = "generation_config.json"
 HF_TOKENIZER_CONFIG = "tokenizer_config.json"
 HF_CONFIG_CODE = "configuration_picochat.py"
 HF_MODEL_CODE = "modeling_picochat.py"
+# A model that others trained, in our form.
+IMPORT = "import.json"
+IMPORTED = "imported"
+"""Takes the place of a stage's name: the checkpoint lies in `imported/checkpoint`."""
+IMPORT_SOURCE = "source"
+"""The folder of small files that are kept as they were published."""
+CHAT_TEMPLATE = "chat_template.jinja"
+
+# What a folder of the Hugging Face layout holds.
+HF_WEIGHTS = "model.safetensors"
+HF_INDEX = "model.safetensors.index.json"
+HF_GENERATION_CONFIG = "generation_config.json"
 
 # Inside a checkpoint folder.
 CKPT_MANIFEST = "MANIFEST.json"

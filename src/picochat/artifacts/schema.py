@@ -31,6 +31,7 @@ VERSIONS = {
     "bundle": 1,
     "export": 1,
     "parity": 1,
+    "imported_model": 1,
     "checkpoint": 1,
     "ddp_control": 1,
     "launch_plan": 1,

@@ -51,7 +51,7 @@ class RawTensor(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Where a tensor lies, in bytes after the header."""
+    """A tensor's safetensors type, shape, and place among the bytes after the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -96,7 +96,7 @@ def parse_header(header: bytes, length: int, size: int, what: str) -> dict[str, 
         refuse("checkpoint.tensors", err.detail)
     if not isinstance(entries, dict):
         refuse("checkpoint.tensors", f"{what}: the header is a {type(entries).__name__}, not an object")
-    return _fit({name: _span(name, entry, what) for name, entry in entries.items()}, size - 8 - length, what)
+    return lay_out(entries, size - 8 - length, what)
 
 
 def join_slices(ranks: Sequence[Mapping[str, RawTensor]], what: str) -> dict[str, RawTensor]:
@@ -151,15 +151,18 @@ def is_finite(tensor: RawTensor) -> bool:
     return not any(bool(((chunk & mask) == mask).any()) for chunk in chunks)
 
 
-def _fit(spans: dict[str, Span], size: int, what: str) -> dict[str, Span]:
-    """The spans one after the other, without gaps, up to the last of `size` bytes."""
+def lay_out(header: Mapping[str, Any], size: int, what: str) -> dict[str, Span]:
+    """Where each tensor of a parsed header lies among `size` bytes of data, in the order of the file.
+
+    Raises `checkpoint.tensors` unless they fill the data without a gap and each is as long as its shape says.
+    """
+    spans = {name: _span(name, entry, what) for name, entry in header.items()}
     ordered, expected = {}, 0
     for name in sorted(spans, key=lambda key: spans[key][2:]):
-        dtype, shape, start, end = spans[name]
+        dtype, shape, start, end = ordered[name] = spans[name]
         if start != expected or end - start != ITEM_BYTES[dtype] * math.prod(shape) or end > size:
             place = f"{start:,} to {end:,} of {size:,}, expected from {expected:,}"
             refuse("checkpoint.tensors", f"{what}: {name} {dtype} {shape} lies at {place}")
-        ordered[name] = spans[name]
         expected = end
     if expected != size:
         refuse("checkpoint.tensors", f"{what}: {size:,} bytes of data, the tensors cover {expected:,}")

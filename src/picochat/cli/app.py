@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": ("commands.demo:demo", "The whole factory on built-in text, in minutes."),
     "run": ("commands.run:run", "Run a profile from text to verdict."),
     "data": ("commands.data:data", "Build or inspect a dataset."),
+    "import": ("commands.import_hf:import_model", "Take in a model that others trained."),
     "train": ("commands.train:train", "Run one training stage with its own inputs."),
     "predict": ("commands.predict:predict", "The loss of a run from smaller ones, before it is trained."),
     "eval": ("commands.eval:evaluate", "Measure a run: its skills, or a published benchmark."),

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from picochat.artifacts import layout
 from picochat.cli import options
+from picochat.cli.codec_source import find_imported, open_codec
 from picochat.core.errors import refuse
 from picochat.distributed.probe import choose_device, set_threads
 from picochat.inference.loader import LoadedModel, load_model
 from picochat.judgement.served_verdict import read_served_verdict
 from picochat.model.sizing import count_parameters
-from picochat.tokenizer.codec import Codec, PicochatCodec
-from picochat.tokenizer.tokenizer import Tokenizer
+from picochat.tokenizer.codec import Codec
 
 
 class ModelSource(NamedTuple):
@@ -27,7 +27,10 @@ class ModelSource(NamedTuple):
 def open_model(
     run: str | None, stage: str, checkpoint: Path | None, tokenizer: Path | None, device: str
 ) -> ModelSource:
-    """Loads `--checkpoint` with `--tokenizer`, or the `stage` checkpoint of a run. Raises `checkpoint.*`."""
+    """Loads `--checkpoint` with `--tokenizer`, the `stage` checkpoint of a run, or an imported model, which has one.
+
+    Raises `checkpoint.*`, `artifact.*`.
+    """
     set_threads(None)
     chosen = choose_device(device)
     if checkpoint is not None:
@@ -35,11 +38,13 @@ def open_model(
             refuse("usage.path", "--checkpoint needs --tokenizer", fix=f"add --tokenizer RUN/{layout.TOKENIZER}")
         loaded = load_model(checkpoint, chosen)
         root = checkpoint.absolute().parent.parent
-        return ModelSource(loaded, PicochatCodec(Tokenizer.load(tokenizer)), _label(root, loaded))
+        return ModelSource(loaded, open_codec(tokenizer), _label(root, loaded))
+    if (imported := find_imported(run)) is not None:
+        loaded = load_model(imported.checkpoint, chosen, run_digest=imported.run_digest)
+        return ModelSource(loaded, open_codec(imported.tokenizer), _label(imported.root, loaded))
     store = options.find_run(run)
     loaded = load_model(store.path(layout.checkpoint_dir(stage)), chosen, run_digest=store.run_digest())
-    codec = PicochatCodec(Tokenizer.load(store.path(layout.TOKENIZER)))
-    return ModelSource(loaded, codec, _label(store.root, loaded))
+    return ModelSource(loaded, open_codec(store.path(layout.TOKENIZER)), _label(store.root, loaded))
 
 
 def _label(root: Path, loaded: LoadedModel) -> str:

@@ -29,7 +29,7 @@ SAVE_POINTS = (
     "ckpt.mid_trash",
 )
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
-FILE_POINTS = ("file.before_publish",)
+FILE_POINTS = ("file.before_publish", "folder.before_publish")
 DATA_POINTS = ("data.after_piece", "data.after_shard")
 IMPORT_POINTS = ("import.after_part",)
 LAUNCH_POINTS = ("launch.before_exec",)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from picochat.core.reason import Reason
 from picochat.core.reasons_engine import ENGINE_REASONS
 from picochat.core.reasons_export import EXPORT_REASONS
+from picochat.core.reasons_foreign import FOREIGN_REASONS
 from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
@@ -412,4 +413,5 @@ REASONS: dict[str, Reason] = {
     **PLAN_REASONS,
     **PREDICTION_REASONS,
     **EXPORT_REASONS,
+    **FOREIGN_REASONS,
 }
