@@ -10,9 +10,11 @@ from __future__ import annotations
 from picochat.core.reason import Reason
 from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
+from picochat.core.reasons_serving import SERVING_REASONS
 
 REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
+    **SERVING_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,
