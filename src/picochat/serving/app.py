@@ -130,17 +130,23 @@ class Routes:
                 ticket,
                 plan.stream(),
                 include_usage=plan.request.include_usage,
-                request_id=record.id,
+                failed=lambda err: self._failure(err, record),
                 finished=lambda tokens: setattr(record, "completion_tokens", tokens),
             )
         try:
             async with watched(ticket, request.receive):
                 choices = await collect(ticket, len(plan.requests))
         except EngineFailed as err:
-            LOGGER.error("%s: the engine failed: %s", record.id, err)
-            return error_response(internal_error(record.id))
+            return error_response(self._failure(err, record))
         record.completion_tokens = sum(len(choice.tokens) for choice in choices)
         return json_response(plan.answer(choices))
+
+    def _failure(self, err: EngineFailed, record: Record) -> ApiError:
+        """What a client is told; an engine that is being closed gives up what it has not begun."""
+        if self._state.phase == "draining":
+            return ApiError("draining", "the server is shutting down and ended this answer")
+        LOGGER.error("%s: the engine failed: %s", record.id, err)
+        return internal_error(record.id)
 
     async def _plan(self, body: bytes, model: Any, plan_type: Any, service: Service, record: Record) -> Any:
         """Parsed, checked and encoded."""

@@ -26,6 +26,7 @@ from picochat.webguard.protocol import build_protocol
 
 LOGGER = logging.getLogger("picochat.serving")
 BACKLOG = 128
+LAST_PORT = 65535
 LAST_WORDS_S = 3
 """How long answers that were ended may take to say so."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -34,9 +35,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `serve.address`: the port is taken, or the host is none of this machine."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not 0 <= port <= LAST_PORT:
+        refuse("serve.address", f"port {port} is outside of 0 to {LAST_PORT}")
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as err:
+    except OSError as err:
         refuse("serve.address", f"{host} port {port} cannot be listened on: {err}")
 
 

@@ -189,7 +189,9 @@ def test_log_probabilities_of_a_chat(server: Served, engine: FakeEngine):
     assert plain[0]["top_logprobs"] == []
 
 
-@pytest.mark.parametrize("fields", [{}, {"n": 2}, {"echo": True}, {"echo": True, "logprobs": 2, "n": 2}, {"logprobs": 0}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"n": 2}, {"echo": True}, {"echo": True, "logprobs": 2, "n": 2}, {"logprobs": 0}]
+)
 def test_a_stream_of_text_joins_to_the_whole_answer(server: Served, engine: FakeEngine, fields):
     whole = server.complete("the cat", **fields).json()
     *chunks, done = events(server.complete("the cat", stream=True, **fields).text)

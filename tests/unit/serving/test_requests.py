@@ -34,7 +34,13 @@ def refused(read: Any, fields: dict[str, Any]) -> tuple[str, str | None]:
 def test_defaults_are_those_of_the_api():
     request = complete()
     assert (request.temperature, request.top_p, request.n, request.max_tokens) == (1.0, 1.0, 1, 16)
-    assert (request.stop, request.seed, request.logprobs, request.echo, request.stream) == ((), None, None, False, False)
+    assert (request.stop, request.seed, request.logprobs, request.echo, request.stream) == (
+        (),
+        None,
+        None,
+        False,
+        False,
+    )
     assert (request.top_k, request.min_p, request.repetition_penalty, request.ignore_eos) == (0, 0.0, 1.0, False)
     assert (chat().max_tokens, chat().max_completion_tokens, chat().logprobs) == (None, None, False)
 
@@ -154,7 +160,11 @@ def test_a_wrong_field_of_completions_is_refused_by_name(fields: dict[str, Any],
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, VALUE, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, TYPE, "messages[0].content"),
         ({"messages": [{"role": "user", "content": ["hi"]}]}, TYPE, "messages[0].content"),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 257}]}, VALUE, "messages[0].content"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 257}]},
+            VALUE,
+            "messages[0].content",
+        ),
         ({"max_tokens": 0}, VALUE, "max_tokens"),
         ({"max_tokens": 3, "max_completion_tokens": 4}, VALUE, "max_tokens"),
         ({"logprobs": 5}, TYPE, "logprobs"),

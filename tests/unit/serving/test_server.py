@@ -63,8 +63,11 @@ def test_answers_that_take_too_long_are_ended_and_told_why(codec):
 
 def test_a_second_signal_ends_at_once(codec):
     engine = FakeEngine(says(codec, " sat on the mat", wait_s=0.05, repeat=9))
-    with serving(engine, codec) as served, served.client.stream(
-        "POST", "/v1/completions", json={"model": MODEL, "prompt": "a", "max_tokens": 60, "stream": True}
+    with (
+        serving(engine, codec) as served,
+        served.client.stream(
+            "POST", "/v1/completions", json={"model": MODEL, "prompt": "a", "max_tokens": 60, "stream": True}
+        ),
     ):
         began = time.monotonic()
         served.server.handle_exit(signal.SIGTERM, None)

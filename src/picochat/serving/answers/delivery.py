@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
@@ -16,11 +15,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from picochat.inference.engine.request import Piece
-from picochat.serving.protocol.errors import ApiError, internal_error
+from picochat.serving.protocol.errors import ApiError
 from picochat.serving.protocol.strict_json import dump
 from picochat.serving.worker import ClientGone, EngineFailed, Ticket
 
-LOGGER = logging.getLogger("picochat.serving")
 DONE = b"data: [DONE]\n\n"
 STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 
@@ -59,7 +57,8 @@ async def watched(ticket: Ticket, receive: Receive) -> AsyncIterator[None]:
 
 
 class EventStream(Response):
-    """`data: {json}` for each chunk, `data: [DONE]` at the end. `finished` gets the number of drawn tokens."""
+    """`data: {json}` for each chunk, `data: [DONE]` at the end. `failed` says what a client is told of the engine's failure, `finished`
+    gets the number of drawn tokens."""
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class EventStream(Response):
         stream: Stream,
         *,
         include_usage: bool,
-        request_id: str,
+        failed: Callable[[EngineFailed], ApiError],
         finished: Callable[[int], None],
     ) -> None:
         super().__init__(headers=STREAM_HEADERS)
@@ -75,7 +74,7 @@ class EventStream(Response):
         self._ticket = ticket
         self._stream = stream
         self._include_usage = include_usage
-        self._request_id = request_id
+        self._failed = failed
         self._finished = finished
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,8 +100,7 @@ class EventStream(Response):
             yield event(err.envelope())
             return
         except EngineFailed as err:
-            LOGGER.error("%s: the engine failed: %s", self._request_id, err)
-            yield event(internal_error(self._request_id).envelope())
+            yield event(self._failed(err).envelope())
             return
         if self._include_usage:
             yield event(self._stream.usage())

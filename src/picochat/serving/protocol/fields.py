@@ -37,7 +37,9 @@ def parse_prompts(value: Any) -> list[Prompt]:
     if isinstance(value, str):
         return [_text(value)]
     if not isinstance(value, list):
-        raise type_error("a string, a list of strings, a list of token ids or a list of lists of token ids is asked for")
+        raise type_error(
+            "a string, a list of strings, a list of token ids or a list of lists of token ids is asked for"
+        )
     if not value:
         raise value_error("there is no prompt in it")
     if type(value[0]) is int:

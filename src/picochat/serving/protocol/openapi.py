@@ -16,9 +16,7 @@ REF = "#/components/schemas/{model}"
 
 def build_openapi() -> dict[str, Any]:
     """OpenAPI 3.1 of all routes."""
-    _, schemas = models_json_schema(
-        [(CompletionRequest, "validation"), (ChatRequest, "validation")], ref_template=REF
-    )
+    _, schemas = models_json_schema([(CompletionRequest, "validation"), (ChatRequest, "validation")], ref_template=REF)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -32,7 +30,9 @@ def build_openapi() -> dict[str, Any]:
         },
         "security": [{"key": []}],
         "paths": {
-            "/healthz": {"get": _operation("health", "Whether the server is ready", _object("status")) | {"security": []}},
+            "/healthz": {
+                "get": _operation("health", "Whether the server is ready", _object("status")) | {"security": []}
+            },
             "/metrics": {"get": _operation("metrics", "Counters for Prometheus", {"type": "string"}, "text/plain")},
             "/openapi.json": {"get": _operation("openapi", "This document", _object("openapi", "paths"))},
             "/v1/models": {"get": _operation("models", "The model that is served", _object("object", "data"))},
@@ -47,7 +47,10 @@ def build_openapi() -> dict[str, Any]:
 
 
 def _operation(name: str, summary: str, schema: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
-    failed = {"description": "refused", "content": {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}}
+    failed = {
+        "description": "refused",
+        "content": {"application/json": {"schema": {"$ref": REF.format(model="Error")}}},
+    }
     done = {"description": "done", "content": {kind: {"schema": schema}}}
     return {"operationId": name, "summary": summary, "responses": {"200": done, "default": failed}}
 
@@ -78,4 +81,8 @@ def _error_schema() -> dict[str, Any]:
 def _model_schema() -> dict[str, Any]:
     kinds = {"id": "string", "object": "string", "created": "integer", "owned_by": "string", "max_model_len": "integer"}
     kinds |= {"weights_digest": "string", "gate": "string"}
-    return {"type": "object", "required": list(kinds), "properties": {key: {"type": kind} for key, kind in kinds.items()}}
+    return {
+        "type": "object",
+        "required": list(kinds),
+        "properties": {key: {"type": kind} for key, kind in kinds.items()},
+    }
