@@ -10,15 +10,17 @@ from picochat.cli import options
 from picochat.core.errors import refuse
 from picochat.distributed.probe import choose_device, set_threads
 from picochat.inference.loader import LoadedModel, load_model
+from picochat.judgement.served_verdict import read_served_verdict
+from picochat.model.sizing import count_parameters
+from picochat.tokenizer.codec import Codec, PicochatCodec
 from picochat.tokenizer.tokenizer import Tokenizer
-from picochat.views.run_state import read_run_state
 
 
 class ModelSource(NamedTuple):
     """A loaded model, its tokenizer, and one line that says which it is and what the gate said of it."""
 
     loaded: LoadedModel
-    tokenizer: Tokenizer
+    codec: Codec
     label: str
 
 
@@ -31,18 +33,18 @@ def open_model(
     if checkpoint is not None:
         if tokenizer is None:
             refuse("usage.path", "--checkpoint needs --tokenizer", fix=f"add --tokenizer RUN/{layout.TOKENIZER}")
-        root = checkpoint.parent.parent
         loaded = load_model(checkpoint, chosen)
-        return ModelSource(loaded, Tokenizer.load(tokenizer), _label(root, checkpoint.name, loaded))
+        root = checkpoint.absolute().parent.parent
+        return ModelSource(loaded, PicochatCodec(Tokenizer.load(tokenizer)), _label(root, loaded))
     store = options.find_run(run)
-    folder = store.path(layout.checkpoint_dir(stage))
-    loaded = load_model(folder, chosen, run_digest=store.run_digest())
-    return ModelSource(loaded, Tokenizer.load(store.path(layout.TOKENIZER)), _label(store.root, stage, loaded))
+    loaded = load_model(store.path(layout.checkpoint_dir(stage)), chosen, run_digest=store.run_digest())
+    codec = PicochatCodec(Tokenizer.load(store.path(layout.TOKENIZER)))
+    return ModelSource(loaded, codec, _label(store.root, loaded))
 
 
-def _label(root: Path, stage: str, loaded: LoadedModel) -> str:
+def _label(root: Path, loaded: LoadedModel) -> str:
     """A verdict counts only for the very weights it was given for."""
-    state = read_run_state(root)
-    judged = state.verdict if state.weights_digest == loaded.weights_digest else None
-    verdict = f"{judged} under {state.profile}" if judged else "not judged"
-    return f"{root.name} {stage}, weights {loaded.weights_digest[:12]}, step {loaded.manifest.step:,}: {verdict}"
+    config, manifest = loaded.model.config, loaded.manifest
+    size = f"{count_parameters(config).total:,} parameters, context {config.max_seq_len:,}"
+    weights = f"weights {loaded.weights_digest[:12]}, step {manifest.step:,}"
+    return f"{root.name} {manifest.stage}, {size}, {weights}: {read_served_verdict(root, loaded.weights_digest)}"

@@ -8,6 +8,7 @@ request, resumable.
 from __future__ import annotations
 
 from picochat.core.reason import Reason
+from picochat.core.reasons_engine import ENGINE_REASONS
 from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 from picochat.core.reasons_serving import SERVING_REASONS
@@ -403,5 +404,6 @@ REASONS: dict[str, Reason] = {
         "a worker that is killed, often for its memory, takes its piece of work with it",
         "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
     ),
+    **ENGINE_REASONS,
     **HANDOVER_REASONS,
 }

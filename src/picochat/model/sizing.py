@@ -101,6 +101,11 @@ def peak_bytes(
     return max(12 * n_parameters + inputs + logits, 16 * n_parameters + inputs + 45 * features)
 
 
+def kv_bytes_per_slot(config: ModelConfig, element_bytes: int) -> int:
+    """Keys and values of one sequence as long as the context: what each slot of an engine takes."""
+    return 2 * config.n_layers * config.n_kv_heads * config.head_dim * config.max_seq_len * element_bytes
+
+
 def needed_bytes(peak: int) -> int:
     """Device memory to ask for: 8 % of slack for fragmentation, and 1.5 GiB for context and libraries."""
     return round(peak * 1.08 + 1.5 * GIB)
