@@ -1,4 +1,4 @@
-"""Which weights answer: the facts that every answer, page of metrics and start line agree on, and the server's phase."""
+"""Which weights answer: the facts on which answers, metrics and start line agree; and the phase of the server."""
 
 from __future__ import annotations
 

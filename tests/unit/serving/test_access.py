@@ -159,7 +159,7 @@ def test_with_the_key_all_is_open_and_health_needs_none(guarded: Served):
     assert guarded.client.get("/healthz").json()["status"] == "ok"
     assert guarded.client.get("/v1/models", headers=key).status_code == 200
     assert guarded.client.get("/v1/models", headers={"authorization": f"bearer  {KEY}"}).status_code == 200
-    assert guarded.chat(**{"max_tokens": 1}).status_code == 401
+    assert guarded.chat(max_tokens=1).status_code == 401
     assert guarded.client.get("/v1/models", headers=key | {"host": "pico.lan:99"}).status_code == 200
 
 

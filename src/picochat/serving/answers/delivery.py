@@ -57,8 +57,10 @@ async def watched(ticket: Ticket, receive: Receive) -> AsyncIterator[None]:
 
 
 class EventStream(Response):
-    """`data: {json}` for each chunk, `data: [DONE]` at the end. `failed` says what a client is told of the engine's failure, `finished`
-    gets the number of drawn tokens."""
+    """`data: {json}` for each chunk, `data: [DONE]` at the end.
+
+    `failed` says what a client is told of the engine's failure; `finished` gets the number of drawn tokens.
+    """
 
     def __init__(
         self,
