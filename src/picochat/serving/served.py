@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from picochat.judgement.served_verdict import ServedVerdict
@@ -31,6 +32,11 @@ class ServedModel:
     def fingerprint(self) -> str:
         """OpenAI's `system_fingerprint`."""
         return f"pico-{self.weights_digest[:FINGERPRINT_DIGITS]}"
+
+    @cached_property
+    def longest_piece_bytes(self) -> int:
+        """No id stands for more text than this."""
+        return max(len(self.codec.piece(token)) for token in range(self.codec.vocab_size))
 
     def gate_fields(self) -> dict[str, str | None]:
         """The word of the gate, never without the profile that it speaks for and the reason."""

@@ -15,6 +15,7 @@ from picochat.serving.answers.plan import (
     require_biases,
     require_model,
     require_room,
+    require_worth_encoding,
     usage,
 )
 from picochat.serving.protocol.requests import ChatRequest
@@ -43,11 +44,12 @@ class ChatPlan:
         self.request = request
         self._spelling = Spelling(served.codec)
         turns = [Turn(RENDERED_AS.get(m.role, m.role), m.content or "") for m in request.messages]
-        ids = served.codec.render_chat(turns)
         given = request.max_completion_tokens or request.max_tokens
-        param = "max_completion_tokens" if request.max_completion_tokens else "max_tokens"
+        param = "max_completion_tokens" if request.max_completion_tokens else "max_tokens" if given else "messages"
         # Without a limit the rest of the context is the answer's; it needs room for one token at least.
-        require_room(served.max_model_len, len(ids), given or 1, param if given else "messages")
+        require_worth_encoding(served, (turn.content for turn in turns), given or 1, param)
+        ids = served.codec.render_chat(turns)
+        require_room(served.max_model_len, len(ids), given or 1, param)
         max_tokens = given or served.max_model_len - len(ids)
         self._top = (request.top_logprobs or 0) if request.logprobs else None
         seed = choose_seed(request)

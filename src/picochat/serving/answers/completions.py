@@ -16,6 +16,7 @@ from picochat.serving.answers.plan import (
     require_biases,
     require_model,
     require_room,
+    require_worth_encoding,
     usage,
 )
 from picochat.serving.protocol.errors import invalid_value
@@ -42,6 +43,9 @@ class CompletionPlan:
             many = f"{len(request.prompt)} prompts and {self.drawn} choices of each, at most {MAX_DRAWN} in all"
             raise invalid_value("n" if request.best_of is None else "best_of", many)
         self._spelling = Spelling(served.codec)
+        for prompt in request.prompt:
+            if isinstance(prompt, str):
+                require_worth_encoding(served, [prompt], request.max_tokens, PARAM)
         self.prompts = [_encode(prompt, served) for prompt in request.prompt]
         for ids in self.prompts:
             require_room(served.max_model_len, len(ids), request.max_tokens, PARAM)

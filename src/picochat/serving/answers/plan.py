@@ -5,6 +5,7 @@ answer.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from picochat.core.clock import utc_seconds
@@ -61,6 +62,16 @@ def require_room(context: int, prompt: int, answer: int, param: str) -> None:
     """Raises `context_length_exceeded` before a slot is touched."""
     if prompt + answer > context:
         raise context_exceeded(context, prompt, answer, param)
+
+
+def require_worth_encoding(served: ServedModel, texts: Iterable[str], answer: int, param: str) -> None:
+    """Raises `context_length_exceeded` for a text that cannot fit, however it is cut into tokens.
+
+    Encoding half a megabyte of text takes time and memory that its sender does not pay for.
+    """
+    least = sum(len(text.encode()) for text in texts) // served.longest_piece_bytes
+    if least + answer > served.max_model_len:
+        raise context_exceeded(served.max_model_len, least, answer, param, at_least=True)
 
 
 def choose_seed(request: Generation) -> int:

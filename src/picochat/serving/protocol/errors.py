@@ -73,11 +73,11 @@ def invalid_type(param: str, message: str) -> ApiError:
     return ApiError("invalid_type", f"{param}: {message}", param)
 
 
-def context_exceeded(context: int, prompt: int, answer: int, param: str) -> ApiError:
-    """All three numbers, in tokens."""
+def context_exceeded(context: int, prompt: int, answer: int, param: str, at_least: bool = False) -> ApiError:
+    """All three numbers, in tokens; `at_least` where the prompt was too long to be worth counting."""
     message = (
-        f"the context of this model holds {context:,} tokens: {prompt:,} of the prompt and {answer:,} of the answer "
-        f"are {prompt + answer:,}"
+        f"the context of this model holds {context:,} tokens: {'at least ' if at_least else ''}{prompt:,} of the "
+        f"prompt and {answer:,} of the answer are {prompt + answer:,}"
     )
     return ApiError("context_length_exceeded", message, param)
 

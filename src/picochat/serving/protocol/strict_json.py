@@ -14,7 +14,10 @@ MAX_DEPTH = 16
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
-    """One JSON object, 16 deep at most, without doubled key, NaN, Infinity, lone surrogate or NUL. Raises `invalid_json`."""
+    """One JSON object, 16 deep at most, without doubled key, NaN, Infinity, lone surrogate or NUL.
+
+    Raises `invalid_json`.
+    """
     try:
         document = parse_json(body, "the body")
     except PicochatError as err:
