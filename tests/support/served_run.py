@@ -74,11 +74,11 @@ def serve(root: Path, *flags: str, **env: str) -> Iterator[Process]:
 
 @contextmanager
 def serve_words(folder: Path, *words: str, **env: str) -> Iterator[Process]:
-    """`picochat serve WORDS --port 0`."""
+    """`picochat serve WORDS --port 0`, with one thread, which neighbours on the machine disturb least."""
     errors = folder.parent / "serve-errors.txt"
     with errors.open("w") as stream:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "picochat.cli", "serve", *words, "--port", "0"],
+            [sys.executable, "-m", "picochat.cli", "serve", *words, "--port", "0", "--set", "serve.threads=1"],
             env=environment(**env),
             stdout=subprocess.PIPE,
             stderr=stream,

@@ -18,7 +18,7 @@ from picochat.tokenizer.tokenizer import Tokenizer
 
 def load_service(source: Source, config: ServeConfig, device: str) -> Service:
     """Loads, proves and judges. Raises `checkpoint.*`, `artifact.*`, `engine.*`, `device.missing`."""
-    set_threads(None)
+    set_threads(config.threads)
     chosen = choose_device(device)
     precision: Precision = "bf16" if chosen.type == "cuda" and choose_precision("auto", chosen)[0] == "bf16" else "fp32"
     loaded = load_model(source.checkpoint, chosen, precision, run_digest=source.run_digest)

@@ -27,6 +27,8 @@ class ServeConfig(Config):
     """Answers that are generated at once; each has a place in the cache of keys and values."""
     max_waiting: int = Field(default=16, ge=0, le=4096)
     """Requests that wait for a slot; one more is answered 429."""
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """Processor threads of the engine; none: the cores that this process may use."""
     generation_s: float = Field(default=120.0, gt=0, le=86_400)
     """Longest time of one answer in seconds; then it ends with `length`."""
     drain_s: float = Field(default=10.0, ge=0, le=3600)
