@@ -20,6 +20,8 @@ from picochat.core.reasons_prediction import PREDICTION_REASONS
 REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
     **LAUNCH_REASONS,
+from picochat.core.reasons_serving import SERVING_REASONS
+    **SERVING_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,
