@@ -42,11 +42,22 @@ def differences(found: dict[str, Any], weights: float = WEIGHTS_TOLERANCE) -> li
     return names + [name for name in ("documents", "targets") if not found[name]]
 
 
-def test_two_ranks_are_one_process_in_every_cell(tmp_path):
-    cells = [*EAGER, cell(optimizer="muon", accumulation=4), cell(compile=True, accumulation=4)]
-    found = run_cells(tmp_path, cells)
-    assert {str(row): differences(result) for row, result in zip(cells, found, strict=True)} == {
-        str(row): [] for row in cells
+REPLICAS = [*EAGER, cell(optimizer="muon", accumulation=4), cell(compile=True, accumulation=4)]
+BREACHES = ["gradients", "last micro-batch", "scale", "targets", "loss", "documents", "slices"]
+Results = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Results]:
+    """The results of REPLICAS and of BREACHES, in one launch."""
+    broken = [cell(accumulation=4, breach=name, static_graph=False) for name in BREACHES]
+    results = run_cells(tmp_path_factory.mktemp("cells"), [*REPLICAS, *broken])
+    return results[: len(REPLICAS)], results[len(REPLICAS) :]
+
+
+def test_two_ranks_are_one_process_in_every_cell(found: tuple[Results, Results]):
+    assert {str(row): differences(result) for row, result in zip(REPLICAS, found[0], strict=True)} == {
+        str(row): [] for row in REPLICAS
     }
 
 
@@ -56,12 +67,8 @@ def test_two_ranks_are_one_process_in_every_compiled_cell(tmp_path):
     assert [differences(result) for result in found] == [[] for _ in COMPILED]
 
 
-BREACHES = ["gradients", "last micro-batch", "scale", "targets", "loss", "documents", "slices"]
-
-
-def test_every_synchronisation_that_is_taken_away_shows(tmp_path):
-    found = run_cells(tmp_path, [cell(accumulation=4, breach=name, static_graph=False) for name in BREACHES])
-    seen = {name: differences(result) for name, result in zip(BREACHES, found, strict=True)}
+def test_every_synchronisation_that_is_taken_away_shows(found: tuple[Results, Results]):
+    seen = {name: differences(result) for name, result in zip(BREACHES, found[1], strict=True)}
     assert all(seen.values()), seen
     assert "gradients" in seen["gradients"] and "gradients" in seen["last micro-batch"]
     assert seen["loss"] == ["losses"] and seen["documents"] == ["documents"]
