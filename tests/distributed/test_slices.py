@@ -61,7 +61,7 @@ def documented(prepared: Prepared, root: Path, device: str, *more: str) -> list[
 def test_the_documented_command_works_on_two_cpus(prepared: Prepared, tmp_path: Path):
     # Few tokens, for a CPU that computes bf16 in software manages about a thousand a second; and many steps, for the
     # report compares the first twenty with the last twenty.
-    small = {"base.loop.tokens": 24_576, "base.loop.tokens_per_step": 512, "base.loop.micro_batch_size": 4}
+    small = {"base.loop.tokens": 49_152, "base.loop.tokens_per_step": 1024, "base.loop.micro_batch_size": 8}
     few = set_flags(small | {"distributed.fsdp_on_cpu": True})
     done = run_launched(tmp_path, *documented(prepared, tmp_path / "run", "cpu", *few))
     assert done.returncode == 0, done.output[-3000:]
