@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.support.many import run_all
 from tests.support.tiny_run import picochat, set_flags, start, tiny_settings, write_pack
 
 DATA_FILES = {"corpus.txt", "corpus_documents.bin", "corpus_manifest.json", "corpus_dropped.jsonl", "tokenizer.json"}
@@ -17,7 +18,7 @@ def run(pack: Path, root: Path, *more: object, **options):
 
 def assert_refused(done, code: int, *words: str) -> None:
     """Three lines that say what, why and what to do."""
-    assert done.returncode == code, (done.returncode, done.stderr)
+    assert done.returncode == code, (done, code)
     lines = done.stderr.splitlines()
     assert any(line.startswith("error: ") for line in lines) and any(line.startswith("fix: ") for line in lines)
     for word in words:
@@ -74,33 +75,33 @@ def test_broken_files_are_dropped_with_reasons_and_the_rest_goes_on(tmp_path: Pa
     assert "dropped because" in done.stdout and "150" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (["run", "tinny"], ["tiny"]),
-        (["run", "tiny", "--set", "base.loop.token=5"], ["unknown key", "base.loop.tokens"]),
-        (["run", "tiny", "--set", "base.loop.tokens=-5"], ["base.loop.tokens"]),
-        (["run", "tiny", "--set", "base.loop.tokens=many"], ["base.loop.tokens"]),
-        (["run", "tiny", "--set", "novalue"], ["key=value"]),
-        (
-            ["run", "tiny", "--set", "model.dim=100", "--set", "model.n_heads=3", "--set", "model.n_kv_heads=2"],
-            ["n_heads"],
-        ),
-        (["run", "tiny", "--set", "base.loop.seq_len=4096"], ["max_seq_len"]),
-        (["run", "tiny", "--config", "missing.toml"], ["missing.toml"]),
-        (["run", "tiny", "--set", "machine.precision=fp16"], ["fp16"]),
-        (["run", "tiny", "--device", "abacus"], ["abacus"]),
-        (["demo", "--set", "machine.precision=fp16"], ["fp16"]),
-        (["rn", "tiny"], ["did you mean 'run'"]),
-        (["verify", "nowhere"], ["no run"]),
-        (["stop", "nowhere"], ["no run"]),
-        (["gate", "nowhere", "--profile", "lenient"], ["lenient"]),
-    ],
-    ids=lambda value: " ".join(value)[:40],
-)
-def test_a_wrong_word_is_refused_with_2(tmp_path: Path, argv: list[str], words: list[str]):
-    out = ["--out-dir", "out"] if argv[0] == "run" else []
-    assert_refused(picochat(*argv, *out, cwd=tmp_path), 2, *words)
+WRONG_WORDS = [
+    (["run", "tinny"], ["tiny"]),
+    (["run", "tiny", "--set", "base.loop.token=5"], ["unknown key", "base.loop.tokens"]),
+    (["run", "tiny", "--set", "base.loop.tokens=-5"], ["base.loop.tokens"]),
+    (["run", "tiny", "--set", "base.loop.tokens=many"], ["base.loop.tokens"]),
+    (["run", "tiny", "--set", "novalue"], ["key=value"]),
+    (
+        ["run", "tiny", "--set", "model.dim=100", "--set", "model.n_heads=3", "--set", "model.n_kv_heads=2"],
+        ["n_heads"],
+    ),
+    (["run", "tiny", "--set", "base.loop.seq_len=4096"], ["max_seq_len"]),
+    (["run", "tiny", "--config", "missing.toml"], ["missing.toml"]),
+    (["run", "tiny", "--set", "machine.precision=fp16"], ["fp16"]),
+    (["run", "tiny", "--device", "abacus"], ["abacus"]),
+    (["demo", "--set", "machine.precision=fp16"], ["fp16"]),
+    (["rn", "tiny"], ["did you mean 'run'"]),
+    (["verify", "nowhere"], ["no run"]),
+    (["stop", "nowhere"], ["no run"]),
+    (["gate", "nowhere", "--profile", "lenient"], ["lenient"]),
+]
+
+
+def test_a_wrong_word_is_refused_with_2(tmp_path: Path):
+    commands = [[*argv, *(["--out-dir", "out"] if argv[0] == "run" else [])] for argv, _ in WRONG_WORDS]
+    for done, (argv, words) in zip(run_all(commands, cwd=tmp_path), WRONG_WORDS, strict=True):
+        assert_refused(done, 2, *words)
+        assert argv == done.argv[: len(argv)]
     assert_nothing_half(tmp_path / "out")
 
 
