@@ -11,9 +11,13 @@ from tests.support.tiny_run import picochat, set_flags, start, tiny_settings, wr
 DATA_FILES = {"corpus.txt", "corpus_documents.bin", "corpus_manifest.json", "corpus_dropped.jsonl", "tokenizer.json"}
 
 
-def run(pack: Path, root: Path, *more: object, **options):
+def arguments(pack: Path, root: Path) -> list[object]:
     settings = {key: value for key, value in tiny_settings(pack).items() if key != "data.pack"}
-    return picochat("run", "tiny", "--pack", pack, "--out-dir", root, "--quiet", *set_flags(settings), *more, **options)
+    return ["run", "tiny", "--pack", pack, "--out-dir", root, "--quiet", *set_flags(settings)]
+
+
+def run(pack: Path, root: Path, **options):
+    return picochat(*arguments(pack, root), **options)
 
 
 def assert_refused(done, code: int, *words: str) -> None:
@@ -50,14 +54,21 @@ def make_loop(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("make", "code"), [(make_empty, 4), (make_binary, 4), (lambda folder: folder, 2), (make_loop, 4)],
-    ids=["empty folder", "only binary files", "missing path", "symlink loop"],
-)  # fmt: skip
-def test_a_pack_without_text_is_refused_and_leaves_nothing(tmp_path: Path, make, code: int):
-    done = run(make(tmp_path / "pack"), tmp_path / "run")
-    assert_refused(done, code, "pack")
-    assert_nothing_half(tmp_path / "run")
+PACKS_WITHOUT_TEXT = {
+    "empty folder": (make_empty, 4),
+    "only binary files": (make_binary, 4),
+    "missing path": (lambda folder: folder, 2),
+    "symlink loop": (make_loop, 4),
+}
+
+
+def test_a_pack_without_text_is_refused_and_leaves_nothing(tmp_path: Path):
+    packs = {name: make(tmp_path / f"pack of {name}") for name, (make, _) in PACKS_WITHOUT_TEXT.items()}
+    commands = [arguments(pack, tmp_path / f"run of {name}") for name, pack in packs.items()]
+    for done, (name, (_, code)) in zip(run_all(commands), PACKS_WITHOUT_TEXT.items(), strict=True):
+        assert_refused(done, code, "pack")
+        assert f"pack of {name}" in done.argv[3]
+        assert_nothing_half(tmp_path / f"run of {name}")
 
 
 def test_broken_files_are_dropped_with_reasons_and_the_rest_goes_on(tmp_path: Path):
