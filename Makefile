@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes run the tests, a file at a time; what measures time runs alone (tests/support/beside.py).
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
 .PHONY: help demo test test-gpu test-vllm faults redteam check bench install clean
@@ -38,7 +40,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not deep and not gpu" $(REAL_DATA_OPTION)
+	$(BIN)/pytest $(BESIDE) -m "not deep and not gpu" $(REAL_DATA_OPTION)
 
 # Its own pytest.ini, so that pytest and the package's dependencies are enough; PYTHONPATH may name more of them.
 test-gpu:
@@ -60,7 +62,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/architecture
+	$(BIN)/pytest $(BESIDE) tests/unit tests/architecture
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_speed.py
