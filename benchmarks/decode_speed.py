@@ -108,9 +108,7 @@ def show(rounds: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=1))
         return
-    print(
-        f"{SHAPE['dim']} wide, {SHAPE['n_layers']} layers, CPU: {', '.join(facts['cpu']) or 'no matrix units'}"
-    )
+    print(f"{SHAPE['dim']} wide, {SHAPE['n_layers']} layers, CPU: {', '.join(facts['cpu']) or 'no matrix units'}")
     for name, value in medians.items():
         late = f"   first token after {LONG_PROMPT} of a prompt {first[name]:,.0f} ms" if name in first else ""
         print(f"{name:<10} {value:8,.0f} tokens/s{late}")

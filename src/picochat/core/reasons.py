@@ -16,11 +16,17 @@ from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 from picochat.core.reasons_plan import PLAN_REASONS
 from picochat.core.reasons_prediction import PREDICTION_REASONS
+from picochat.core.reasons_serving import SERVING_REASONS
 
 REASONS: dict[str, Reason] = {
-    **REASONS_OF_DATA,
+    **ENGINE_REASONS,
+    **EXPORT_REASONS,
+    **FOREIGN_REASONS,
+    **HANDOVER_REASONS,
     **LAUNCH_REASONS,
-from picochat.core.reasons_serving import SERVING_REASONS
+    **REASONS_OF_DATA,
+    **PLAN_REASONS,
+    **PREDICTION_REASONS,
     **SERVING_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
@@ -410,10 +416,4 @@ from picochat.core.reasons_serving import SERVING_REASONS
         "a worker that is killed, often for its memory, takes its piece of work with it",
         "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
     ),
-    **ENGINE_REASONS,
-    **HANDOVER_REASONS,
-    **PLAN_REASONS,
-    **PREDICTION_REASONS,
-    **EXPORT_REASONS,
-    **FOREIGN_REASONS,
 }
