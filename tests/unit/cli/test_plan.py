@@ -166,5 +166,14 @@ def test_a_probe_of_one_card_counts_for_all_of_them(monkeypatch):
     assert shared["estimates"][0]["tokens_per_s"] == 10_000.0
 
 
+def test_a_probe_trains_the_planned_batch_and_none_that_does_not_fit(monkeypatch):
+    asked = stand_in(monkeypatch, **PROBED)
+    call("h200-1b-ddp8", "--gpus", "8xA100-80", "--set", "base.loop.checkpoint_blocks=false", "--probe")
+    assert asked["probing"]["loop"]["micro_batch_size"] == 8
+    asked.clear()
+    assert refusal("h200-1b-ddp8", "--gpus", "8xL4", "--probe").code == "plan.memory"
+    assert asked == {}
+
+
 def test_the_command_is_in_the_table():
     assert "What a run will need" in CliRunner().invoke(cli, ["--help"]).output

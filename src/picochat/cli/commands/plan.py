@@ -49,7 +49,8 @@ def plan(
     fleet = parse_gpus(gpus or f"{chosen.ranks}x{chosen.card}")
     found = build_plan(config, fleet, rate, strategy, profile=profile)
     found = measure_memory(found, config) if measure else found
-    found = probe_speed(found, config) if probe else found
+    # Steps that do not fit would end this machine's other work as well.
+    found = probe_speed(found, config) if probe and found.fits else found
     if as_json:
         print_json(found.to_json())
     else:

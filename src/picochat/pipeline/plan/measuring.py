@@ -11,7 +11,7 @@ from picochat.core.asking import ask
 from picochat.core.config import Config
 from picochat.core.errors import refuse
 from picochat.judgement.plan_registry import PLAN_CHECKS
-from picochat.pipeline.config import RunConfig
+from picochat.pipeline.config import RunConfig, resolve, settings_layer
 from picochat.pipeline.plan.build import choose_precision
 from picochat.pipeline.plan.cards import CPU, Fleet, find_card
 from picochat.pipeline.plan.cost import estimate_measured
@@ -78,10 +78,15 @@ def probe_speed(plan: Plan, config: RunConfig, steps: int = PROBE_STEPS) -> Plan
     One rank is tried, on the kind of device that the plan is for. So many cards are taken to be so many times as fast;
     ranks on processors share them, and are no faster together.
     """
-    device = plan.fleet.card.device
-    probe = run_probe(
-        config.model_copy(update={"machine": config.machine.model_copy(update={"device": device})}), steps
+    device, batch = plan.fleet.card.device, plan.base.batch
+    planned = settings_layer(
+        [
+            ("machine.device", device),
+            ("base.loop.micro_batch_size", batch.micro_batch_size),
+            ("base.loop.checkpoint_blocks", batch.checkpoint_blocks),
+        ]
     )
+    probe = run_probe(resolve(plan.profile, config, [("plan", planned)]).config, steps)
     speed = probe.tokens_per_s * (1 if device == CPU else plan.fleet.count)
     found = estimate_measured(speed, plan.stages, plan.fleet, plan.rate_per_gpu_hour)
     return plan.model_copy(update={"probe": probe, "estimates": (found, *plan.estimates), "assumed": 0})
