@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
-from picochat.data.contamination.config import ENGINE, ContaminationConfig
+from picochat.data.contamination.config import ContaminationConfig
 from picochat.data.contamination.documents import build_document_index
 from picochat.data.contamination.findings import Findings
 from picochat.data.contamination.index import build_index
 from picochat.data.contamination.jobs import Needles
 from picochat.data.contamination.search import TrainTexts, compare_rows, search_texts
-from picochat.judgement.clean_scores import SECTION
 from picochat.judgement.documents import value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.judged_sets import Collected, collect_sets
@@ -71,8 +70,7 @@ def _rules(evidence: RunEvidence) -> ContaminationConfig:
 
 def _holds_texts(evidence: RunEvidence) -> bool:
     report = evidence.documents.get(layout.HONESTY)
-    known = report is not None and report.usable and report.value(SECTION, "engine") == ENGINE
-    return known and all(evidence.store.has(name) for name in _TEXTS)
+    return report is not None and report.usable and all(evidence.store.has(name) for name in _TEXTS)
 
 
 def _count_bytes(evidence: RunEvidence) -> int:
