@@ -39,7 +39,7 @@ class Recount(NamedTuple):
 
 
 def recount_as_asked(evidence: RunEvidence) -> Recount | None:
-    """Counted under the settings of the run; None where the text is not here or cannot be read."""
+    """Counted under the settings of the run; None where the text is not here, no scores where it cannot be read."""
     return _recount(evidence, _settings(evidence))
 
 
@@ -83,7 +83,7 @@ def _recount(evidence: RunEvidence, settings: tuple[int, int]) -> Recount | None
         train, val = (sample_side(reader, tok, side, part, limit_tokens) for side in ("train", "val"))
         scores = score_ngrams(train, val, tok)
     except _UNUSABLE:
-        return None
+        return Recount({}, whole=True)
     return Recount(scores, limit_bytes <= PART_BYTES or _largest_side(reader) <= PART_BYTES)
 
 

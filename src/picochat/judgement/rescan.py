@@ -10,20 +10,18 @@ from typing import NamedTuple
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
-from picochat.core.workers import available_processes
-from picochat.data.contamination.config import ENGINE, ContaminationConfig
+from picochat.data.contamination.config import ContaminationConfig
 from picochat.data.contamination.documents import build_document_index
 from picochat.data.contamination.findings import Findings
 from picochat.data.contamination.index import build_index
 from picochat.data.contamination.jobs import Needles
 from picochat.data.contamination.search import TrainTexts, compare_rows, search_texts
-from picochat.judgement.clean_scores import SECTION
 from picochat.judgement.documents import value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.judged_sets import Collected, collect_sets
 
 MAX_BYTES = 64_000_000
-"""The most text, corpus and chat rows together, that is searched again: a few seconds."""
+"""The most text, corpus and chat rows together, that is searched again: a few seconds of one process."""
 _TEXTS = (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.CHAT_TRAIN, layout.CHAT_HELDOUT, layout.CHAT_EVAL)
 _UNUSABLE = (PicochatError, OSError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -72,8 +70,7 @@ def _rules(evidence: RunEvidence) -> ContaminationConfig:
 
 def _holds_texts(evidence: RunEvidence) -> bool:
     report = evidence.documents.get(layout.HONESTY)
-    known = report is not None and report.usable and report.value(SECTION, "engine") == ENGINE
-    return known and all(evidence.store.has(name) for name in _TEXTS)
+    return report is not None and report.usable and all(evidence.store.has(name) for name in _TEXTS)
 
 
 def _count_bytes(evidence: RunEvidence) -> int:
@@ -102,7 +99,7 @@ def _search(evidence: RunEvidence, collected: Collected, rules: ContaminationCon
     texts = TrainTexts(corpus, store.path(layout.CHAT_TRAIN), collected.train)
     needles = Needles(build_index(collected.sets, rules), build_document_index((), 0, rules))
     findings = Findings(collected.sets, needles, compare_rows(collected.train, collected.heldout))
-    search_texts(findings, texts, available_processes())
+    search_texts(findings, texts, processes=1)
     return Rescan(
         {
             (item_set.name, against): findings.found_in(number, against)

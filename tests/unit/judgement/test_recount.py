@@ -93,7 +93,8 @@ def test_a_wish_for_less_text_is_seen_and_held_to_the_package(bare: Path, copy: 
 def test_without_text_or_with_a_broken_file_nothing_is_counted(name: str, bare: Path, copy: Copy) -> None:
     root = copy(bare)
     (root / name).write_bytes(b"\xff\x00")
-    assert recount.recount_as_asked(RunEvidence(RunStore(root))) is None
+    found = recount.recount_as_asked(RunEvidence(RunStore(root)))
+    assert found and not found.scores and len(wrong(root)) == 1, "what was counted once can be counted again"
     (root / name).unlink()
     assert recount.recount_as_asked(RunEvidence(RunStore(root))) is None
     assert judge_ngram(root).verdict == "pass", "the reports stand; the missing file is a broken link"
