@@ -16,7 +16,7 @@ class Limits:
 
     header_bytes: int = 16 * KIB
     body_bytes: int = MIB
-    pending_bytes: int = 24 * MIB
+    pending_bytes: int = 12 * MIB
     """Bodies of all requests that are not complete: what stalled clients can make the server hold."""
     read_s: float = 10.0
     idle_s: float = 5.0
