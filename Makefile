@@ -59,6 +59,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/decode_speed.py
 	$(BIN)/python benchmarks/save_cost.py
 	$(BIN)/python benchmarks/ddp_cost.py
 	$(BIN)/python benchmarks/encode_speed.py $(REAL_DATA_OPTION)

@@ -88,17 +88,16 @@ class PairCodec:
         raise NotImplementedError
 
 
-def build_engine(threads: int | None, **settings: Any) -> Any:
+def build_engine(threads: int | None, precision: str = "fp32", **settings: Any) -> Any:
     """A started engine around the weights."""
-    from contextlib import nullcontext
-
     from picochat.distributed.probe import set_threads
     from picochat.inference.engine.engine import Engine
     from picochat.inference.engine.settings import EngineSettings
-    from picochat.inference.loader import LoadedModel
+    from picochat.inference.loader import LoadedModel, build_autocast
 
     set_threads(threads)
-    loaded = LoadedModel(build_model(), None, "0" * 64, nullcontext)  # type: ignore[arg-type]
+    autocast = build_autocast("cpu", precision)  # type: ignore[arg-type]
+    loaded = LoadedModel(build_model(), None, "0" * 64, autocast)  # type: ignore[arg-type]
     engine = Engine(loaded, PairCodec(), EngineSettings(slots=SLOTS, **settings))
     engine.start()
     return engine
@@ -118,8 +117,8 @@ def run_engine(engine: Any, prompts: Prompts, new_tokens: int = NEW_TOKENS) -> t
     return time.perf_counter() - started, max(firsts.values())
 
 
-def build_ours(threads: int | None, **settings: Any) -> tuple[Timed, Any]:
-    engine = build_engine(threads, **settings)
+def build_ours(threads: int | None, precision: str = "fp32") -> tuple[Timed, Any]:
+    engine = build_engine(threads, precision)
     return lambda prompts: run_engine(engine, prompts)[0], engine
 
 

@@ -21,7 +21,7 @@ from picochat.model.transformer import Transformer
 from picochat.tokenizer.codec import Codec, PicochatCodec
 
 VOCAB_SIZE = 288
-WAIT_S = 120
+WAIT_S = 30
 
 
 def build_telling_model(seed: int = 0, **shape: Any) -> Transformer:

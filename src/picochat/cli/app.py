@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": ("commands.reproduce:command", "Train some steps of a run again and compare them."),
     "generate": ("commands.generate:generate", "Continue a text with a trained model."),
     "chat": ("commands.chat:chat", "Talk to a trained model."),
+    "serve": ("commands.serve:serve", "Let OpenAI's clients talk to a trained model."),
     "runs": ("commands.runs:runs", "List the runs of a folder."),
     "status": ("commands.status:status", "Where a run is, and whether it is healthy."),
     "stop": ("commands.stop:stop", "Ask a run to save a checkpoint and stop."),

@@ -19,7 +19,7 @@ from picochat.artifacts import layout
 from picochat.cli.chat_commands import HELP, Command, find_command
 from picochat.cli.model_source import ModelSource
 from picochat.cli.sampling import Manner
-from picochat.cli.speaker import Answer, Show, Speaker, probability, show_text
+from picochat.cli.speaker import Answer, Show, Speaker, probability, show_text, visible
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.fs import write_atomic
 from picochat.data.conversations import ConversationRow, Message, encode_rows
@@ -153,7 +153,8 @@ class Conversation:
             case "undo":
                 self.turns = self.turns[:-2]
             case "history":
-                self.tell("\n".join(f"{turn.role}: {turn.content}" for turn in self.turns) or "nothing was said yet")
+                said = "\n".join(f"{turn.role}: {turn.content}" for turn in self.turns)
+                self.tell(visible(said) or "nothing was said yet")
             case _:
                 self.tell(HELP)
         return True

@@ -93,6 +93,11 @@ class Speaker:
 
 
 def show_text(text: str) -> None:
-    """At once, on standard output."""
-    sys.stdout.write(text)
+    """At once, on standard output. What a model says cannot steer a terminal; a pipe gets it as it is."""
+    sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
+
+
+def visible(text: str) -> str:
+    """The text with control characters, but for line breaks and tabs, spelled out."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

@@ -12,9 +12,11 @@ from picochat.core.reasons_engine import ENGINE_REASONS
 from picochat.core.reasons_foreign import FOREIGN_REASONS
 from picochat.core.reasons_handover import HANDOVER_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
+from picochat.core.reasons_serving import SERVING_REASONS
 
 REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
+    **SERVING_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,

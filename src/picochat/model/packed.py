@@ -19,7 +19,9 @@ PACKED_DTYPES = (torch.float32, torch.bfloat16)
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this build of torch has packed products for matrices of this kind."""
-    return device.type == "cpu" and dtype in PACKED_DTYPES and torch.backends.mkldnn.is_available()
+    if device.type != "cpu" or dtype not in PACKED_DTYPES or not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 class Matrix:

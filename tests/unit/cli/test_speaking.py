@@ -13,6 +13,7 @@ from picochat.checkpoint.writer import CheckpointFacts, save_checkpoint
 from picochat.cli.chat_commands import find_command
 from picochat.cli.commands.chat import chat
 from picochat.cli.commands.generate import generate
+from picochat.cli.speaker import visible
 from picochat.core.errors import PicochatError
 from picochat.data.conversations import read_chat_rows
 from picochat.inference.engine.request import Piece, Request, Sampling
@@ -219,6 +220,10 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(root, monkeypatch):
     summaries = [line for line in done.stderr.splitlines() if "mean probability" in line]
     assert len(summaries) == 2 and summaries[0].endswith(", stopped") and not summaries[1].endswith("stopped")
     assert int(summaries[0].split()[0]) < 100
+
+
+def test_a_model_cannot_steer_a_terminal():
+    assert visible("a\x1b[31mb\tc\n\x07\x9b\u65e5\U0001f600") == "a\\x1b[31mb\tc\n\\x07\\x9b\u65e5\U0001f600"
 
 
 def test_an_engine_that_fails_is_a_bug_and_no_silence(root, monkeypatch):

@@ -58,6 +58,19 @@ def test_chunks_equal_a_whole_prompt_and_the_plain_cache():
     assert not cache.keys[:, 0].any(), "the neighbour's slot was written"
 
 
+def test_long_prompts_take_the_fused_attention_and_agree():
+    model = build_telling_model(9, residual="sequential", max_seq_len=260)
+    ids = torch.randint(0, VOCAB_SIZE, (255,), generator=torch.Generator().manual_seed(5)).tolist()
+    wanted = plain_logits(model, ids)
+    decoder = SlotDecoder(model, SlotCache(model.config, 2))
+    states = [decoder.read(1, ids[at : at + 100], at) for at in (0, 100, 200)]
+    assert (decoder.logits(torch.cat(states)) - wanted).abs().max() < TOLERANCE
+    decoder.cache.move(1, 0, 254)
+    decoder.read(1, ids[:40], 0)
+    found_BV = decoder.step([ids[254], ids[40]], [254, 40])
+    assert (found_BV - wanted[[254, 40]]).abs().max() < TOLERANCE
+
+
 def test_a_moved_slot_goes_on_as_before():
     model = build_telling_model(5)
     ids = torch.randint(0, VOCAB_SIZE, (12,), generator=torch.Generator().manual_seed(6)).tolist()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Compile = Literal["auto", "on", "off"]
 CacheDtype = Literal["auto", "float32", "bfloat16"]
 CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS = 64, 512
 
@@ -21,7 +20,6 @@ class EngineSettings:
     slots: int = 8
     prefill_chunk_tokens: int | None = None
     max_waiting_jobs: int = 16
-    compile: Compile = "auto"
     cache_dtype: CacheDtype = "auto"
 
     def __post_init__(self) -> None:
