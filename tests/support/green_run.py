@@ -39,6 +39,7 @@ from picochat.evals.tasks.blimp import FACTS, recompute_blimp
 from picochat.evals.tasks.blimp_paradigms import PARADIGMS
 from picochat.judgement.benchmarks import METRICS
 from picochat.judgement.eval_sets import SETS
+from picochat.judgement.rules.preflight import settings_digest
 from picochat.stages.contract import StageContext
 from picochat.stages.honesty.config import HonestyConfig
 from picochat.stages.honesty.run import run as run_honesty
@@ -198,6 +199,7 @@ class GreenRun:
         self.write_run()
         self.write_corpus(n)
         self.write_tokenizer()
+        self.write_preflight()
         self.write_training(layout.BASE)
         self.write_training(layout.SFT)
         self.write_eval(n)
@@ -317,6 +319,13 @@ class GreenRun:
             if self.store.has(name):
                 body = self.store.read(name) | {"baselines": self.baselines()}
                 self.store.write(name, pretty_json(body | {"self_digest": self_digest(body)}))
+
+    def write_preflight(self, verdict: str = "pass", column: str = "release", **changes: Any) -> None:
+        """Judged before it was trained, with the limits of a release."""
+        config = self.store.read(layout.RUN)["config"]
+        body = {"verdict": verdict, "column": column, "config_digest": settings_digest(config)} | changes
+        self.store.write(layout.PREFLIGHT_MD, b"# Preflight\n")
+        self._report(layout.PREFLIGHT, "preflight", body, [layout.RUN], [layout.PREFLIGHT_MD])
 
     def write_training(
         self,

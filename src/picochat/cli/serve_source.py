@@ -7,6 +7,7 @@ from pathlib import Path
 
 from picochat.artifacts import layout
 from picochat.cli import options
+from picochat.cli.codec_source import find_imported
 from picochat.core.config import merge, nest
 from picochat.core.errors import refuse
 from picochat.serving.settings import ServeConfig
@@ -32,13 +33,16 @@ class Source:
 
 
 def find_source(run: str | None, checkpoint: Path | None, tokenizer: Path | None) -> Source:
-    """The chat model of a run, else its base model; or any checkpoint, whose run lies two levels up.
+    """The chat model of a run, else its base model; an imported model; or any checkpoint, whose run lies two levels up.
 
     Raises `usage.path`, `run.missing`.
     """
     if checkpoint is None:
         if tokenizer is not None:
             refuse("usage.path", "--tokenizer needs --checkpoint", fix="give both, or the run alone")
+        if (imported := find_imported(run)) is not None:
+            root = imported.root.absolute()
+            return Source(imported.checkpoint.absolute(), root / layout.TOKENIZER, root, None, imported.run_digest)
         store = options.find_run(run)
         stage = layout.SFT if store.path(layout.checkpoint_dir(layout.SFT)).is_dir() else layout.BASE
         folder = store.path(layout.checkpoint_dir(stage)).absolute()

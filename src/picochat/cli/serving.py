@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+from picochat.cli.codec_source import open_codec
 from picochat.cli.serve_source import Source
 from picochat.distributed.probe import choose_device, choose_precision, set_threads
 from picochat.inference.engine.engine import Engine
@@ -12,8 +13,6 @@ from picochat.inference.loader import Precision, load_model
 from picochat.judgement.served_verdict import read_served_verdict
 from picochat.serving.served import ServedModel, Service
 from picochat.serving.settings import ServeConfig
-from picochat.tokenizer.codec import PicochatCodec
-from picochat.tokenizer.tokenizer import Tokenizer
 
 
 def load_service(source: Source, config: ServeConfig, device: str) -> Service:
@@ -22,7 +21,7 @@ def load_service(source: Source, config: ServeConfig, device: str) -> Service:
     chosen = choose_device(device)
     precision: Precision = "bf16" if chosen.type == "cuda" and choose_precision("auto", chosen)[0] == "bf16" else "fp32"
     loaded = load_model(source.checkpoint, chosen, precision, run_digest=source.run_digest)
-    codec = PicochatCodec(Tokenizer.load(source.tokenizer))
+    codec = open_codec(source.tokenizer)
     engine = Engine(loaded, codec, EngineSettings(slots=config.slots, max_waiting_jobs=config.max_waiting))
     manifest = loaded.manifest
     served = ServedModel(

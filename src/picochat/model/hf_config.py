@@ -173,8 +173,8 @@ def _rope_theta(document: dict[str, Any], what: str) -> float:
         rope = document.get(key)
         if rope is None:
             continue
-        kinds = {rope.get("rope_type", "default"), rope.get("type", "default")} if isinstance(rope, dict) else {None}
-        if not isinstance(rope, dict) or kinds != {"default"} or rope.keys() - _ROPE_KEYS:
+        plain = isinstance(rope, dict) and not rope.keys() - _ROPE_KEYS
+        if not plain or any(rope.get(name, "default") != "default" for name in ("rope_type", "type")):
             _unsupported(what, key, rope)
         if rope.get("partial_rotary_factor", 1) not in (None, 1):
             _unsupported(what, f"{key}.partial_rotary_factor", rope["partial_rotary_factor"])
@@ -195,7 +195,7 @@ def _count(document: dict[str, Any], key: str, what: str, default: int | None = 
 
 def _positive(document: dict[str, Any], key: str, what: str) -> float:
     value = document.get(key)
-    if type(value) not in (int, float) or not 0 < value < 1e12:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
         refuse("foreign.config", f"{what}: {key} is {_short(value)}, not a positive number")
     return float(value)
 

@@ -20,6 +20,7 @@ from picochat.judgement.preflight.limits import CheckLimits, LoadedLimits, load_
 from picochat.judgement.preflight.registry import PREFLIGHT_CHECKS
 from picochat.judgement.preflight.rules import PREFLIGHT_RULES, Measured, PreflightCase
 from picochat.judgement.profile import load_profile
+from picochat.judgement.rules.preflight import settings_digest
 
 RESEARCH = "research"
 SKILL = "skill."
@@ -39,7 +40,7 @@ class Column(NamedTuple):
 
 
 def judge_preflight(
-    store: RunStore, facts: PreflightFacts, profile: str, config_digest: str, loaded: LoadedLimits | None = None
+    store: RunStore, facts: PreflightFacts, profile: str, config: dict[str, Any], loaded: LoadedLimits | None = None
 ) -> dict[str, Any]:
     """The body of preflight.json without its manifest; the store's folder may be empty or missing.
 
@@ -59,7 +60,7 @@ def judge_preflight(
         "column": "release" if column.strict else RESEARCH,
         "limits_version": loaded.limits.version,
         "limits_digest": loaded.digest,
-        "config_digest": config_digest,
+        "config_digest": settings_digest(config),
         "checks": [result.to_json() for result in results],
         "not_asked": [row.id for row in not_asked],
         "facts": facts.to_json(),

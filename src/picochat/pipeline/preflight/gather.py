@@ -45,7 +45,7 @@ def run_preflight(
         chat=chat_facts(store, config),
         launch=launch,
     )
-    return judge_preflight(store, facts, config.summary.gate_profile, config.digest())
+    return judge_preflight(store, facts, config.summary.gate_profile, config.as_dict())
 
 
 def write_preflight(store: RunStore, config: RunConfig, body: dict[str, Any]) -> None:

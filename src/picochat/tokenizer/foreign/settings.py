@@ -17,6 +17,7 @@ from picochat.core.errors import refuse
 from picochat.tokenizer.foreign.codec import ForeignCodec
 from picochat.tokenizer.foreign.template import MAX_TEMPLATE_BYTES
 from picochat.tokenizer.foreign.vocabulary import Vocabulary
+from picochat.tokenizer.tokenizer import require_encodable
 
 VARIABLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 Document = Mapping[str, Any]
@@ -54,19 +55,23 @@ def named_tokens(tokenizer_config: Document) -> dict[str, str]:
 
 
 def choose_template(documents: Documents) -> str | None:
-    """The template's text. Raises `chat.template` for one of several that is not named default, or a huge one."""
+    """The template's text.
+
+    Raises `chat.template` for one of several of which none is named default, or a huge one, and `text.surrogate`.
+    """
     found: Any = documents.template
     if found is None:
         found = documents.tokenizer_config.get("chat_template")
     if isinstance(found, list):
-        by_name = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
-        if "default" not in by_name:
-            refuse("chat.template", f"chat_template has {len(found)} templates and none is named default")
-        found = by_name["default"]
+        named = [entry.get("template") for entry in found if isinstance(entry, dict) and entry.get("name") == "default"]
+        if len(named) != 1:
+            refuse("chat.template", f"chat_template has {len(found)} templates, {len(named)} of them named default")
+        found = named[0]
     if found is None:
         return None
     if not isinstance(found, str) or len(found.encode(errors="replace")) > MAX_TEMPLATE_BYTES:
         refuse("chat.template", f"chat_template is no text of at most {MAX_TEMPLATE_BYTES:,} bytes")
+    require_encodable(found)
     return found
 
 

@@ -189,7 +189,8 @@ def _pieces(
 def _first(document: dict[str, Any], ids: Mapping[str, int]) -> int | None:
     """The token that a post-processor puts before a text, if there is one."""
     step = document.get("post_processor")
-    steps = [step, *(step.get("processors") or [])] if isinstance(step, dict) else []
+    parts = step.get("processors") if isinstance(step, dict) else None
+    steps = [step, *(parts if isinstance(parts, list) else [])]
     for part in steps:
         single = part.get("single") if isinstance(part, dict) and part.get("type") == "TemplateProcessing" else None
         first = single[0] if isinstance(single, list) and single and isinstance(single[0], dict) else {}

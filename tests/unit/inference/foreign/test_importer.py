@@ -226,3 +226,16 @@ def test_scores_of_ids(made):
     logits = loaded.model.logits(loaded.model(torch.tensor([prompt + rest])))[0].log_softmax(-1)
     wanted = sum(float(logits[len(prompt) - 1 + place, token]) for place, token in enumerate(rest))
     assert np.isclose(score, wanted, atol=1e-4)
+
+
+def test_a_server_finds_an_imported_model(made, monkeypatch):
+    from picochat.cli.serve_source import find_source
+
+    source = find_source(str(made), None, None)
+    assert (source.name, source.run) == ("out-imported", None)
+    assert source.run_digest == load_import(made).source_digest
+    monkeypatch.setenv("PICOCHAT_RUNS", str(made.parent))
+    assert find_source("out", None, None) == source
+    with pytest.raises(PicochatError) as caught:
+        find_source(str(made / "source"), None, None)
+    assert caught.value.code == "run.missing"

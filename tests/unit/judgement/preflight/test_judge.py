@@ -105,7 +105,7 @@ def rewrite(root: Path, name: str, edit: Callable[[dict[str, Any]], Any]) -> Non
 
 
 def verdicts(root: Path, found: PreflightFacts, profile: str = "skill_release") -> dict[str, dict[str, Any]]:
-    body = judge_preflight(RunStore(root), found, profile, "digest")
+    body = judge_preflight(RunStore(root), found, profile, {})
     return {check["id"]: check for check in body["checks"]}
 
 
@@ -344,12 +344,12 @@ def test_research_warns_where_a_release_blocks(root: Path):
 
 
 def test_a_rented_machine_gets_the_limits_of_a_release(root: Path):
-    body = judge_preflight(RunStore(root), part("recipe", planned_tokens=5_000_000), "research", "digest")
+    body = judge_preflight(RunStore(root), part("recipe", planned_tokens=5_000_000), "research", {})
     assert body["column"] == "release" and body["verdict"] == "blocked"
 
 
 def test_without_a_rented_machine_money_is_not_asked_for(root: Path):
-    body = judge_preflight(RunStore(root), dataclasses.replace(facts(), launch=None), "research", "digest")
+    body = judge_preflight(RunStore(root), dataclasses.replace(facts(), launch=None), "research", {})
     asked = {check["id"] for check in body["checks"]}
     assert "cost.cap" in body["not_asked"] and "cost.cap" not in asked
 
@@ -361,7 +361,7 @@ def test_a_short_run_may_have_a_small_vocabulary(root: Path):
 
 
 def test_what_was_not_run_blocks_where_it_could_have(tmp_path: Path):
-    body = judge_preflight(RunStore(tmp_path / "none"), facts(), "research", "digest")
+    body = judge_preflight(RunStore(tmp_path / "none"), facts(), "research", {})
     assert body["verdict"] == "blocked"
     found = {check["id"]: check for check in body["checks"]}
     assert found["data.chars"]["required"] and "--preflight-only" in found["data.chars"]["fix"]
