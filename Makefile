@@ -2,15 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes run the tests, a file at a time; what measures time runs alone (tests/support/beside.py).
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test test-gpu faults redteam check bench install clean
+.PHONY: help demo test test-gpu test-vllm faults redteam check bench install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the whole factory on built-in text, minutes on a laptop"
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
 	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
+	@echo "make test-vllm  exports in vLLM, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
@@ -37,11 +40,15 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not deep and not gpu" $(REAL_DATA_OPTION)
+	$(BIN)/pytest $(BESIDE) -m "not deep and not gpu" $(REAL_DATA_OPTION)
 
 # Its own pytest.ini, so that pytest and the package's dependencies are enough; PYTHONPATH may name more of them.
 test-gpu:
 	PYTHONPATH=src:$$PYTHONPATH $(PYTHON) -m pytest -c tests/gpu/pytest.ini -m gpu tests/gpu -q -rs
+
+# vLLM pins a torch of its own, so it has an environment of its own; docs/how-to/export.md says which.
+test-vllm:
+	PYTHONPATH=src:.:$$PYTHONPATH $(PYTHON) -m pytest -c tests/vllm/pytest.ini tests/vllm -q -rs
 
 # Where strace, root or loop devices are missing, a bar is NOT RUN; --require-all makes that a failure.
 faults: $(VENV)/.dev
@@ -55,12 +62,15 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/architecture
+	$(BIN)/pytest $(BESIDE) tests/unit tests/architecture
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/decode_speed.py
 	$(BIN)/python benchmarks/save_cost.py
 	$(BIN)/python benchmarks/ddp_cost.py
+	$(BIN)/python benchmarks/plan_memory.py
+	$(BIN)/python benchmarks/plan_speed.py
 	$(BIN)/python benchmarks/encode_speed.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/near_duplicates.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/contamination.py $(REAL_DATA_OPTION)

@@ -16,6 +16,8 @@ import click
 from pydantic import BaseModel
 
 from picochat.artifacts.checks import CheckResult
+from picochat.artifacts.export_record import ExportRecord
+from picochat.artifacts.import_record import ImportRecord
 from picochat.artifacts.ladder_record import LadderRecord
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.artifacts.run_record import RunRecord
@@ -28,6 +30,9 @@ from picochat.data.imports.manifest import ImportManifest
 from picochat.data.pack import Pack
 from picochat.data.shards.manifest import ShardsBody
 from picochat.distributed.guardrails import FEATURES, TABLE, Cell
+from picochat.inference.foreign.config import ForeignConfig
+from picochat.judgement.export_parity import EXPORT_CHECKS
+from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.profile import load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
@@ -51,7 +56,10 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "waivers": WaiverFile,
     "ladder": LadderRecord,
     "checkpoint_manifest": CheckpointManifest,
+    "export": ExportRecord,
     "benchmark_config": BenchmarkConfig,
+    "imported_model": ImportRecord,
+    "imported_model_config": ForeignConfig,
 }
 EXIT_CODES = {
     0: "done as asked",
@@ -185,10 +193,13 @@ def _check_lines() -> Iterator[str]:
         cells = " | ".join(_asked(profile, name, facts.direction) for profile in profiles.values())
         yield f"| `{name}` | {_cell(facts.title)} | {facts.unit} | {cells} |"
     yield "\n| check | why it matters | fix |\n|---|---|---|"
-    for name, facts in (CHECKS | VERIFY_CHECKS).items():
+    for name, facts in (CHECKS | VERIFY_CHECKS | EXPORT_CHECKS).items():
         yield f"| `{name}` | {_cell(facts.why)} | {_cell(facts.fix)} |"
     yield "\n## Proofs of `picochat sanity`\n\n| proof | measured | why it matters | fix |\n|---|---|---|---|"
     for name, facts in SANITY_CHECKS.items():
+        yield f"| `{name}` | {_cell(facts.title)} | {_cell(facts.why)} | {_cell(facts.fix)} |"
+    yield "\n## Of `picochat plan --measure`\n\n| check | measured | why it matters | fix |\n|---|---|---|---|"
+    for name, facts in PLAN_CHECKS.items():
         yield f"| `{name}` | {_cell(facts.title)} | {_cell(facts.why)} | {_cell(facts.fix)} |"
     yield ""
 
@@ -198,6 +209,7 @@ def _asked(profile: Any, name: str, direction: str) -> str:
         if check.id == name:
             bound = f" {direction} {check.threshold:g}" if check.threshold is not None else ""
             warns = f", warns beyond {check.warn_at:g}" if check.warn_at is not None else ""
+            warns += f", and under {check.warn_below:g}" if check.warn_below is not None else ""
             return f"{check.column}{bound}{warns}{f', n >= {check.minimum_n}' if check.minimum_n else ''}"
     return "not judged"
 

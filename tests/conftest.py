@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.bars"]
+pytest_plugins = ["tests.support.bars", "tests.support.beside", "tests.support.redteam_table"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -31,11 +31,16 @@ class Rule(NamedTuple):
 
 
 CODE_RULES = (
-    Rule("torch.distributed", r"\btorch\s*\.\s*distributed\b|from torch import .*\bdistributed\b", ("distributed/",)),
+    Rule(
+        "torch.distributed",
+        r"\btorch\s*\.\s*distributed\b|from torch import .*\bdistributed\b",
+        ("distributed/", "training/memory.py"),
+    ),
     Rule("backward", r"\.backward\(", ("training/trainer.py",)),
     Rule("environment", r"\bos\.(environ|getenv|putenv)|from os import .*\benviron", ("distributed/env.py", "cli/")),
     Rule("publishing", r"\bos\.(replace|rename|fsync)\b|\bfsync\(|\.rename\(", ("core/",)),
     Rule("tensors on disk", r"\b(import|from) safetensors\b", ("checkpoint/",)),
+    Rule("GGUF", r"\bGGUF(Writer|Reader)\b|\b(import|from) gguf\b", ("export/gguf_writer.py",)),
     Rule("print", r"(?<![.\w])print\(", ("cli/",)),
     Rule("pickle", r"\b(c?[pP]ickle|shelve|marshal|dill|joblib)\b|\btorch\.(load|save)\b|\ballow_pickle=True"),
     Rule("code from text", r"(?<![.\w])(eval|exec|compile|__import__)\(|\bshell\s*=\s*True|\bos\.(system|popen)\b"),
@@ -99,6 +104,8 @@ BREACHES = [
     ("publishing", "stages/x.py", "import os\nos.replace('a', 'b')"),
     ("publishing", "checkpoint/x.py", "stream.fsync()\nos.fsync(3)"),
     ("tensors on disk", "training/x.py", "from safetensors.torch import save_file"),
+    ("GGUF", "checkpoint/x.py", "writer = gguf.GGUFWriter(path, 'qwen3')"),
+    ("GGUF", "export/huggingface.py", "from gguf import GGUFReader"),
     ("print", "training/x.py", "print('step')"),
     ("pickle", "core/x.py", "import pickle"),
     ("pickle", "inference/x.py", "state = torch.load(path)"),

@@ -12,16 +12,22 @@ from picochat.cli.app import cli
 from picochat.core.config import flatten
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.reasons import REASONS
+from picochat.inference.foreign.config import ForeignConfig
+from picochat.judgement.plan_registry import PLAN_CHECKS
 from picochat.judgement.registry import CHECKS, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.prediction.config import LadderConfig
 from picochat.pipeline.profiles import PROFILES
+from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}
-SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict())) | set(BenchmarkConfig.model_fields)
-SETTINGS |= {f"ladder.{key}" for key in LadderConfig.model_fields}
+SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict()))
+SETTINGS |= {*BenchmarkConfig.model_fields, *ForeignConfig.model_fields}
+SETTINGS |= {f"ladder.{key}" for key in LadderConfig.model_fields} | {
+    f"serve.{key}" for key in ServeConfig.model_fields
+}
 
 
 def iter_nodes() -> Iterator[tuple[Path, ast.AST]]:
@@ -40,7 +46,7 @@ def refusals() -> Iterator[tuple[str, str]]:
 
 def cures() -> Iterator[tuple[str, str]]:
     """(place, text) of every sentence that tells the user what to do."""
-    for registry in (REASONS, CHECKS, VERIFY_CHECKS, SANITY_CHECKS):
+    for registry in (REASONS, CHECKS, VERIFY_CHECKS, SANITY_CHECKS, PLAN_CHECKS):
         yield from ((code, entry.fix) for code, entry in registry.items())
     for path, node in iter_nodes():
         if isinstance(node, ast.keyword) and node.arg == "fix":

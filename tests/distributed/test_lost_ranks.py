@@ -10,6 +10,7 @@ from tests.support.launched import Launched, exit_code, launch, ledger_lines, lo
 from picochat.checkpoint.verify import is_whole
 from picochat.views.run_state import process_start
 
+pytestmark = pytest.mark.alone
 TIMEOUT_S, MARGIN_S = 4.0, 5.0
 LONG = base_settings(100_000, save_every=20, eval_every=0, sample_every=0) | {
     "base.loop.state_digest_every": 0,

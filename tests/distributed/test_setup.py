@@ -17,12 +17,13 @@ STEPS = 6
 SHORT = base_settings(STEPS, eval_every=0, sample_every=0)
 
 
+@pytest.mark.alone
 @pytest.mark.bar("C2")
 def test_a_set_up_longer_than_the_collective_timeout_proceeds(
     prepared: Prepared, tmp_path: Path, pytestconfig, measured
 ):
     """Rank 0 is held up in the third thing that it does alone, before the group is joined."""
-    action, seconds, timeout_s = ("sleep", 30, 5.0) if pytestconfig.getoption("--full") else ("nap", 6, 2.0)
+    action, seconds, timeout_s = ("sleep", 30, 5.0) if pytestconfig.getoption("--full") else ("nap", 6, 4.0)
     waits = {"distributed.first_step_timeout_s": timeout_s, "distributed.step_timeout_s": timeout_s}
     started = time.monotonic()
     words = command(prepared, tmp_path / "run", SHORT | waits)
@@ -32,6 +33,7 @@ def test_a_set_up_longer_than_the_collective_timeout_proceeds(
     measured(f"rank 0 alone for {seconds} s with a collective timeout of {timeout_s:g} s: the run proceeds")
 
 
+@pytest.mark.alone
 @pytest.mark.full_size
 @pytest.mark.bar("C2")
 def test_a_save_longer_than_the_collective_timeout_proceeds(prepared: Prepared, tmp_path: Path, measured):
@@ -42,6 +44,7 @@ def test_a_save_longer_than_the_collective_timeout_proceeds(prepared: Prepared, 
     measured("a save of 6 s with a collective timeout of 3 s: the run proceeds")
 
 
+@pytest.mark.alone
 @pytest.mark.bar("C2")
 def test_a_frozen_rank_0_is_left_with_its_log_named(prepared: Prepared, tmp_path: Path, measured):
     root = tmp_path / "run"
@@ -86,6 +89,7 @@ def test_a_stale_control_file_is_not_believed(prepared: Prepared, tmp_path: Path
     measured(f"a control file that is {stale}: not believed")
 
 
+@pytest.mark.alone
 @pytest.mark.full_size
 @pytest.mark.bar("C2")
 def test_two_clocks_an_hour_apart_do_not_matter(prepared: Prepared, tmp_path: Path, measured):

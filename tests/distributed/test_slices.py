@@ -1,5 +1,8 @@
 """FSDP on two ranks: the documented command, checkpoints that anyone can go on from, and refusals before any work."""
 
+import shutil
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from picochat.training.ledger import spliced
 ON_CPU = {"distributed.fsdp_on_cpu": True}
 SETTINGS = base_settings(**TWO_MICRO_BATCHES) | ON_CPU | {"machine.precision": "fp32"}
 SLICED = ["--distributed-strategy", "fsdp"]
+MID_ACCUMULATION = "step.mid_accumulation:sigkill@33#1"
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +29,23 @@ def sliced(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> RunS
     done = run_launched(folder, *command(prepared, folder / "run", SETTINGS), *SLICED)
     assert done.returncode == 0, done.output[-3000:]
     return RunStore(folder / "run")
+
+
+Died = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def died(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Died:
+    """died(failpoint): the folder of a run in slices that died there, made once. Read only: whoever goes on copies."""
+
+    def attempt(failpoint: str) -> Path:
+        folder = tmp_path_factory.mktemp("died")
+        words = [*command(prepared, folder / "run", SETTINGS), *SLICED]
+        assert run_launched(folder, *words, failpoint=failpoint).returncode == 1
+        assert saved_step(folder / "run") == 20
+        return folder / "run"
+
+    return lru_cache(attempt)
 
 
 def ledger(store: RunStore) -> list[dict[str, Any]]:
@@ -88,16 +109,15 @@ def test_slices_train_what_replicas_train(sliced: RunStore, prepared: Prepared, 
 @pytest.mark.parametrize(
     "failpoint",
     [
-        "step.mid_accumulation:sigkill@33#1",
+        MID_ACCUMULATION,
         pytest.param("ckpt.before_manifest:sigkill@2#0", marks=pytest.mark.full_size),
     ],
 )
 def test_a_resume_in_slices_equals_no_resume(
-    sliced: RunStore, prepared: Prepared, tmp_path: Path, failpoint: str, measured
+    sliced: RunStore, prepared: Prepared, died: Died, tmp_path: Path, failpoint: str, measured
 ):
     root, words = tmp_path / "run", [*command(prepared, tmp_path / "run", SETTINGS), *SLICED]
-    assert run_launched(tmp_path, *words, failpoint=failpoint).returncode == 1
-    assert saved_step(root) == 20
+    shutil.copytree(died(failpoint), root)
     done = run_launched(tmp_path, *words, "--resume")
     assert done.returncode == 0, done.output[-3000:]
     assert differences(RunStore(root), sliced) == []
@@ -122,10 +142,10 @@ def test_a_rank_whose_disk_is_full_ends_all_and_loses_nothing(
 @pytest.mark.bar("B3")
 @pytest.mark.parametrize("way", ["one process", pytest.param("replicas", marks=pytest.mark.full_size)])
 def test_whoever_goes_on_from_slices_takes_the_same_documents(
-    sliced: RunStore, prepared: Prepared, tmp_path: Path, way: str, measured
+    sliced: RunStore, prepared: Prepared, died: Died, tmp_path: Path, way: str, measured
 ):
-    root, words = tmp_path / "run", [*command(prepared, tmp_path / "run", SETTINGS), *SLICED]
-    assert run_launched(tmp_path, *words, failpoint="step.after_backward:sigkill@33").returncode == 1
+    root = tmp_path / "run"
+    shutil.copytree(died(MID_ACCUMULATION), root)
     elastic = SETTINGS | {"resume.elastic": True}
     if way == "one process":
         done = train(prepared, root, elastic, resume=True)

@@ -28,38 +28,53 @@ def poison_cases(full: bool) -> list[dict]:
     return (rows if full else rows[::4]) + late
 
 
+VETOES = [{"kind": "veto", "rank": rank, "step": 3} for rank in (0, 1)]
+FLIPS = [{"kind": "flip", "rank": seed % 2, "seed": seed} for seed in range(20)]
+Found = dict[str, list[tuple[dict, dict]]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Found:
+    """{kind: [(case, what both ranks saw)]}, all in one launch."""
+    cases = [*poison_cases(pytestconfig.getoption("--full")), *VETOES, *FLIPS]
+    results = run_module(tmp_path_factory.mktemp("cases"), PROGRAM, cases)
+    rows: Found = {}
+    for case, result in zip(cases, results, strict=True):
+        rows.setdefault(case["kind"], []).append((case, result))
+    return rows
+
+
 @pytest.mark.bar("C4")
-def test_one_bad_number_on_one_rank_costs_both_one_step_and_no_bit(tmp_path: Path, pytestconfig, measured):
-    cases = poison_cases(pytestconfig.getoption("--full"))
-    for case, found in zip(cases, run_module(tmp_path, PROGRAM, cases), strict=True):
-        first, second = found["ranks"]
+def test_one_bad_number_on_one_rank_costs_both_one_step_and_no_bit(found: Found, measured):
+    for case, result in found["poison"]:
+        first, second = result["ranks"]
         assert first == second, case
         step = case["step"]
         assert first["skipped"] == [step] and first["guard"] == 1, (case, first["skipped"])
         digests = first["digests"]
         assert digests[step] == digests[step - 1], case
         assert len(set(digests)) == len(digests) - 1, case
-        assert found["finite"] and found["verdicts"].count("skipped") == 1, case
-    measured(f"two ranks: {len(cases)} cases, both ranks skip the same step and keep every bit")
+        assert result["finite"] and result["verdicts"].count("skipped") == 1, case
+    measured(f"two ranks: {len(found['poison'])} cases, both ranks skip the same step and keep every bit")
 
 
 @pytest.mark.bar("C4")
-def test_one_rank_s_no_is_everybody_s_no(tmp_path: Path, measured):
-    for found in run_module(tmp_path, PROGRAM, [{"kind": "veto", "rank": rank, "step": 3} for rank in (0, 1)]):
-        first, second = found["ranks"]
+def test_one_rank_s_no_is_everybody_s_no(found: Found, measured):
+    assert len(found["veto"]) == len(VETOES)
+    for _, result in found["veto"]:
+        first, second = result["ranks"]
         assert first == second and first["skipped"] == [3] and first["digests"][2] == first["digests"][1]
     measured("a step that one rank rejects is skipped by both")
 
 
 @pytest.mark.bar("C5")
-def test_every_flipped_bit_is_found_and_its_rank_named(tmp_path: Path, measured):
-    cases = [{"kind": "flip", "rank": seed % 2, "seed": seed} for seed in range(20)]
-    found = run_module(tmp_path, PROGRAM, cases)
-    for case, result in zip(cases, found, strict=True):
+def test_every_flipped_bit_is_found_and_its_rank_named(found: Found, measured):
+    for case, result in found["flip"]:
         before, damaged, after = result["answers"]
         assert (before, after) == ("equal", "equal")
         assert damaged.startswith("launch.replicas") and "rank 1" in damaged and result["tensor"] in damaged, case
-    measured(f"{len(found)} of {len(found)} single flipped bits found")
+    assert len(found["flip"]) == len(FLIPS)
+    measured(f"{len(FLIPS)} of {len(FLIPS)} single flipped bits found")
 
 
 @pytest.mark.bar("C5")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support.launched import run_launched
-from tests.support.tiny_run import picochat, set_flags, tiny_settings, write_pack
+from tests.support.tiny_run import BASE_STEPS, picochat, set_flags, tiny_settings, write_pack
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
@@ -101,10 +101,14 @@ def test_killed_in_the_middle_and_resumed_on_one_rank_it_is_data_exact(
 
 @pytest.mark.bar("B1")
 def test_killed_in_the_middle_and_resumed_on_two_ranks_it_is_the_same(
-    words: list[str], together: RunStore, tmp_path: Path
+    words: list[str], together: RunStore, tmp_path: Path, pytestconfig: pytest.Config
 ):
+    """Rank 0 dies in step 10 of SFT; in the full size rank 1 has died in base before that."""
     root = tmp_path / "run"
-    for failpoint in ("step.after_backward:sigkill@33#1", "step.after_backward:sigkill@20#0"):
+    deaths, saved = [f"step.after_backward:sigkill@{BASE_STEPS + 10}#0"], {layout.BASE: [], layout.SFT: [6]}
+    if pytestconfig.getoption("--full"):
+        deaths, saved[layout.BASE] = ["step.after_backward:sigkill@33#1", "step.after_backward:sigkill@20#0"], [30]
+    for failpoint in deaths:
         done = run_launched(tmp_path, *words, "--out-dir", root, "--resume", failpoint=failpoint)
         assert done.returncode == 1
     assert run_launched(tmp_path, *words, "--out-dir", root, "--resume").returncode == 0
@@ -112,3 +116,5 @@ def test_killed_in_the_middle_and_resumed_on_two_ranks_it_is_the_same(
         assert ledger(RunStore(root), stage) == ledger(together, stage)
         ours, theirs = (s.read(layout.report_path(stage))["weights_digest"] for s in (RunStore(root), together))
         assert ours == theirs
+        resumes = RunStore(root).read(layout.report_path(stage))["training"]["resumes"]
+        assert [entry["step"] for entry in resumes] == saved[stage]

@@ -18,11 +18,14 @@ def ledger(root: Path) -> list[dict]:
 
 
 @pytest.mark.bar("B3")
-def test_every_number_of_ranks_takes_the_same_steps(prepared: Prepared, tmp_path: Path, measured):
+def test_every_number_of_ranks_takes_the_same_steps(
+    prepared: Prepared, tmp_path: Path, pytestconfig: pytest.Config, measured
+):
+    """Short: four ranks; two of them stand beside one process in test_whole_run."""
     assert train(prepared, tmp_path / "1", SETTINGS).returncode == 0
     alone = ledger(tmp_path / "1")
     assert len(alone) == STEPS
-    for ranks in (2, 4):
+    for ranks in (2, 4) if pytestconfig.getoption("--full") else (4,):
         root = tmp_path / str(ranks)
         done = launch(tmp_path, *command(prepared, root, SETTINGS), ranks=ranks).wait()
         assert done.returncode == 0, done.output[-3000:]

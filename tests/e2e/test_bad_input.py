@@ -5,19 +5,24 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.support.many import run_all
 from tests.support.tiny_run import picochat, set_flags, start, tiny_settings, write_pack
 
 DATA_FILES = {"corpus.txt", "corpus_documents.bin", "corpus_manifest.json", "corpus_dropped.jsonl", "tokenizer.json"}
 
 
-def run(pack: Path, root: Path, *more: object, **options):
+def arguments(pack: Path, root: Path) -> list[object]:
     settings = {key: value for key, value in tiny_settings(pack).items() if key != "data.pack"}
-    return picochat("run", "tiny", "--pack", pack, "--out-dir", root, "--quiet", *set_flags(settings), *more, **options)
+    return ["run", "tiny", "--pack", pack, "--out-dir", root, "--quiet", *set_flags(settings)]
+
+
+def run(pack: Path, root: Path, **options):
+    return picochat(*arguments(pack, root), **options)
 
 
 def assert_refused(done, code: int, *words: str) -> None:
     """Three lines that say what, why and what to do."""
-    assert done.returncode == code, (done.returncode, done.stderr)
+    assert done.returncode == code, (done, code)
     lines = done.stderr.splitlines()
     assert any(line.startswith("error: ") for line in lines) and any(line.startswith("fix: ") for line in lines)
     for word in words:
@@ -49,14 +54,21 @@ def make_loop(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("make", "code"), [(make_empty, 4), (make_binary, 4), (lambda folder: folder, 2), (make_loop, 4)],
-    ids=["empty folder", "only binary files", "missing path", "symlink loop"],
-)  # fmt: skip
-def test_a_pack_without_text_is_refused_and_leaves_nothing(tmp_path: Path, make, code: int):
-    done = run(make(tmp_path / "pack"), tmp_path / "run")
-    assert_refused(done, code, "pack")
-    assert_nothing_half(tmp_path / "run")
+PACKS_WITHOUT_TEXT = {
+    "empty folder": (make_empty, 4),
+    "only binary files": (make_binary, 4),
+    "missing path": (lambda folder: folder, 2),
+    "symlink loop": (make_loop, 4),
+}
+
+
+def test_a_pack_without_text_is_refused_and_leaves_nothing(tmp_path: Path):
+    packs = {name: make(tmp_path / f"pack of {name}") for name, (make, _) in PACKS_WITHOUT_TEXT.items()}
+    commands = [arguments(pack, tmp_path / f"run of {name}") for name, pack in packs.items()]
+    for done, (name, (_, code)) in zip(run_all(commands), PACKS_WITHOUT_TEXT.items(), strict=True):
+        assert_refused(done, code, "pack")
+        assert f"pack of {name}" in done.argv[3]
+        assert_nothing_half(tmp_path / f"run of {name}")
 
 
 def test_broken_files_are_dropped_with_reasons_and_the_rest_goes_on(tmp_path: Path):
@@ -74,33 +86,33 @@ def test_broken_files_are_dropped_with_reasons_and_the_rest_goes_on(tmp_path: Pa
     assert "dropped because" in done.stdout and "150" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (["run", "tinny"], ["tiny"]),
-        (["run", "tiny", "--set", "base.loop.token=5"], ["unknown key", "base.loop.tokens"]),
-        (["run", "tiny", "--set", "base.loop.tokens=-5"], ["base.loop.tokens"]),
-        (["run", "tiny", "--set", "base.loop.tokens=many"], ["base.loop.tokens"]),
-        (["run", "tiny", "--set", "novalue"], ["key=value"]),
-        (
-            ["run", "tiny", "--set", "model.dim=100", "--set", "model.n_heads=3", "--set", "model.n_kv_heads=2"],
-            ["n_heads"],
-        ),
-        (["run", "tiny", "--set", "base.loop.seq_len=4096"], ["max_seq_len"]),
-        (["run", "tiny", "--config", "missing.toml"], ["missing.toml"]),
-        (["run", "tiny", "--set", "machine.precision=fp16"], ["fp16"]),
-        (["run", "tiny", "--device", "abacus"], ["abacus"]),
-        (["demo", "--set", "machine.precision=fp16"], ["fp16"]),
-        (["rn", "tiny"], ["did you mean 'run'"]),
-        (["verify", "nowhere"], ["no run"]),
-        (["stop", "nowhere"], ["no run"]),
-        (["gate", "nowhere", "--profile", "lenient"], ["lenient"]),
-    ],
-    ids=lambda value: " ".join(value)[:40],
-)
-def test_a_wrong_word_is_refused_with_2(tmp_path: Path, argv: list[str], words: list[str]):
-    out = ["--out-dir", "out"] if argv[0] == "run" else []
-    assert_refused(picochat(*argv, *out, cwd=tmp_path), 2, *words)
+WRONG_WORDS = [
+    (["run", "tinny"], ["tiny"]),
+    (["run", "tiny", "--set", "base.loop.token=5"], ["unknown key", "base.loop.tokens"]),
+    (["run", "tiny", "--set", "base.loop.tokens=-5"], ["base.loop.tokens"]),
+    (["run", "tiny", "--set", "base.loop.tokens=many"], ["base.loop.tokens"]),
+    (["run", "tiny", "--set", "novalue"], ["key=value"]),
+    (
+        ["run", "tiny", "--set", "model.dim=100", "--set", "model.n_heads=3", "--set", "model.n_kv_heads=2"],
+        ["n_heads"],
+    ),
+    (["run", "tiny", "--set", "base.loop.seq_len=4096"], ["max_seq_len"]),
+    (["run", "tiny", "--config", "missing.toml"], ["missing.toml"]),
+    (["run", "tiny", "--set", "machine.precision=fp16"], ["fp16"]),
+    (["run", "tiny", "--device", "abacus"], ["abacus"]),
+    (["demo", "--set", "machine.precision=fp16"], ["fp16"]),
+    (["rn", "tiny"], ["did you mean 'run'"]),
+    (["verify", "nowhere"], ["no run"]),
+    (["stop", "nowhere"], ["no run"]),
+    (["gate", "nowhere", "--profile", "lenient"], ["lenient"]),
+]
+
+
+def test_a_wrong_word_is_refused_with_2(tmp_path: Path):
+    commands = [[*argv, *(["--out-dir", "out"] if argv[0] == "run" else [])] for argv, _ in WRONG_WORDS]
+    for done, (argv, words) in zip(run_all(commands, cwd=tmp_path), WRONG_WORDS, strict=True):
+        assert_refused(done, 2, *words)
+        assert argv == done.argv[: len(argv)]
     assert_nothing_half(tmp_path / "out")
 
 

@@ -1,12 +1,13 @@
 """What a user sees of the demo, and what each command says about the finished run."""
 
+import itertools
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from tests.e2e.conftest import SHORT, Demo
+from tests.support.many import run_all
 from tests.support.tiny_run import flip_byte, picochat, set_flags
 
 CopyDemo = Callable[[], Path]
@@ -60,7 +61,7 @@ def test_a_report_of_another_run_does_not_verify(copy_of_demo: CopyDemo, demo: D
 
 def test_every_json_output_parses(demo: Demo):
     root = demo.root
-    for argv in (
+    commands: list[list[object]] = [
         ["status", root],
         ["runs"],
         ["verify", root],
@@ -70,9 +71,9 @@ def test_every_json_output_parses(demo: Demo):
         ["generate", root, "--prompt", "The", "--max-new-tokens", "3"],
         ["chat", root, "--prompt", "Hi", "--max-new-tokens", "3"],
         ["doctor"],
-    ):
-        done = picochat(*argv, "--json", cwd=demo.cwd)
-        assert done.returncode == 0, (argv, done.stderr)
+    ]
+    for done in run_all([[*argv, "--json"] for argv in commands], cwd=demo.cwd):
+        assert done.returncode == 0, (done.argv, done.stderr)
         json.loads(done.stdout)
 
 
@@ -95,13 +96,15 @@ PROMPTS = {
 }
 
 
-@pytest.mark.parametrize("name", PROMPTS)
-def test_no_prompt_ends_in_a_traceback(demo: Demo, name: str):
-    for command in ("generate", "chat"):
+def test_no_prompt_ends_in_a_traceback(demo: Demo):
+    commands, stdins = [], []
+    for name, command in itertools.product(PROMPTS, ("generate", "chat")):
         huge = ["--prompt", "-"] if name == "huge" and command == "generate" else ["--prompt", PROMPTS[name][:50_000]]
-        done = picochat(command, demo.root, *huge, "--max-new-tokens", "4", stdin=PROMPTS[name])
-        assert done.returncode in (0, 2, 4), done.stderr
-        assert done.returncode == 0 or done.stderr.startswith("error:"), done.stderr
+        commands.append([command, demo.root, *huge, "--max-new-tokens", "4"])
+        stdins.append(PROMPTS[name])
+    for done in run_all(commands, stdins):
+        assert done.returncode in (0, 2, 4), (done.argv, done.stderr)
+        assert done.returncode == 0 or done.stderr.startswith("error:"), (done.argv, done.stderr)
 
 
 def test_a_prompt_that_is_no_text_is_refused(demo: Demo):

@@ -7,6 +7,7 @@ from tests.support.faults import torch_saver
 from tests.support.faults.crashes import BAD_PROMISE, PROMISES, Promise, kill_rounds, saver_argv
 
 SEED = 20_240_601
+pytestmark = pytest.mark.alone
 LEAST_IN_SAVE = 0.3
 """A campaign whose kills mostly fall between the saves would prove little."""
 

@@ -4,7 +4,7 @@ import pytest
 from tests.support.faults.saver import DAMAGED
 from tests.support.faults.swaps import Load, Race, Save, overlapping, race, wrong_loads
 
-pytestmark = [pytest.mark.bar("A5"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.bar("A5"), pytest.mark.timeout(900), pytest.mark.alone]
 
 
 @pytest.mark.parametrize("way", ["exchange", "rename"])

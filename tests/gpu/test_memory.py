@@ -1,4 +1,4 @@
-"""Peak memory of training steps beside the estimate of `model.sizing.peak_bytes`."""
+"""Peak memory of training steps beside the estimate of `model.step_memory`, which plans show."""
 
 import gc
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from tests.gpu.trainings import CHUNK_TOKENS, SHAPES, build, open_machine
 
-from picochat.model.sizing import GIB, count_parameters, needed_bytes, peak_bytes
+from picochat.model.sizing import GIB, count_parameters, needed_bytes
+from picochat.model.step_memory import StepShape, step_memory
 
 MICRO_BATCH = 8
 WAYS = {
@@ -39,14 +40,15 @@ def test_peak_memory_is_about_the_estimate(gpu, figure, size, way):
     chosen, config = WAYS[way], SHAPES[size]
     if chosen.get("compiled"):
         pytest.importorskip("triton", reason="NOT RUN: blocks are compiled with triton")
-    expected = peak_bytes(
-        config,
+    shape = StepShape(
         MICRO_BATCH,
         config.max_seq_len,
-        checkpoint_blocks=chosen.get("checkpoint_blocks", False),
+        masked=chosen.get("document_mask", False),
         chunk_tokens=CHUNK_TOKENS,
+        checkpoint_blocks=chosen.get("checkpoint_blocks", False),
         compiled=chosen.get("compiled", False),
     )
+    expected = step_memory(config, shape).total
     if torch.cuda.mem_get_info()[0] < 2 * needed_bytes(expected):
         pytest.skip(f"NOT RUN: needs {2 * needed_bytes(expected) / GIB:.0f} GiB of free GPU memory")
     found = measure_peak(open_machine(gpu, "bf16"), config, **chosen)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.made_benchmarks import WRITERS, write_core, write_lambada, write_piqa
+from tests.support.many import run_all
 from tests.support.tiny_run import picochat
 
 from picochat.artifacts import layout
@@ -56,14 +57,15 @@ def test_a_choice_a_cloze_and_core_join_the_evidence(copy_of: Copy, tmp_path: Pa
 def test_errors_are_said_in_words_with_their_exit_codes(copy_of: Copy, tmp_path: Path):
     store = copy_of()
     piqa = write_piqa(tmp_path / "piqa", labels=[5] * 8)
-    for argv, code, text in (
+    wrong: list[tuple[list[object], int, str]] = [
         (["piqa", "--data", tmp_path / "none"], 2, "no folder and no file"),
         (["piqa", "--data", piqa], 4, "row 1: label is '5', 0 or 1 is needed"),
         (["lambada", "--data", write_lambada(tmp_path / "l"), "--shots", 2], 2, "fixed number of examples"),
         (["piqa", "--data", piqa, "--set", "answer_bas=1"], 2, "did you mean 'answer_base'"),
         (["piqa", "--data", piqa, "--set", "name=core"], 2, "beside the benchmark piqa"),
         (["gpqa", "--data", piqa], 2, "gpqa"),
-    ):
-        done = picochat("eval", "benchmark", *argv, "--run", store.root)
-        assert (done.returncode, text in done.stderr) == (code, True), done.stderr
+    ]
+    ran = run_all([["eval", "benchmark", *argv, "--run", store.root] for argv, _, _ in wrong])
+    for done, (_, code, text) in zip(ran, wrong, strict=True):
+        assert (done.returncode, text in done.stderr) == (code, True), done
     assert not store.path(layout.BENCHMARKS).exists()

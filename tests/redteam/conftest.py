@@ -1,4 +1,4 @@
-"""The green run and another one, and the table that is printed at the end."""
+"""The green run and another one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ import pytest
 from tests.redteam.scene import N, Scene, Verdict, judge_scene
 from tests.support.green_run import GreenRun, judge
 from tests.support.published_file import benchmark_file, published
+from tests.support.redteam_table import ROW
 
 __all__ = ["benchmark_file", "published"]
 """Fixtures of others, which pytest finds here."""
 
-
-ROWS = pytest.StashKey[list[tuple[str, ...]]]()
-HEAD = ("#", "sabotage", "intended check", "verdict", "blocked by", "measured", "seconds", "form")
 Print = Callable[..., None]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS] = []
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +53,7 @@ def scene(green: Path, other: Path, benchmark_file: Path, tmp_path: Path) -> Sce
 
 
 @pytest.fixture
-def table(pytestconfig: pytest.Config) -> Print:
+def table(request: pytest.FixtureRequest) -> Print:
     """table(number, what, check, verdict, form): a row of the printed table; an honest run has no check."""
 
     def add(number: str, what: str, check: str, found: Verdict, form: str) -> None:
@@ -68,17 +62,6 @@ def table(pytestconfig: pytest.Config) -> Print:
         named = [check] * (check in blocking) + [name for name in blocking if name != check]
         shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
         row = (number, what, check, found.verdict, shown or "nothing", measured, f"{found.seconds:.2f}", form)
-        pytestconfig.stash[ROWS].append(row)
+        request.node.user_properties.append((ROW, row))
 
     return add
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not (rows := config.stash[ROWS]):
-        return
-    terminalreporter.section("red team under skill_release")
-    lines = [HEAD, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        terminalreporter.write_line("  ".join(cells).rstrip())

@@ -11,6 +11,7 @@ from tests.redteam.sabotages import (
     EVAL_REPORT,
     SABOTAGES,
     asked_text,
+    edit_checkpoint,
     eval_rows_in_corpus,
     sabotage,
     train_on,
@@ -18,7 +19,7 @@ from tests.redteam.sabotages import (
 )
 from tests.redteam.scene import N, Scene
 from tests.redteam.signing import edit
-from tests.support.green_run import DOCUMENTS, HELD_OUT, question, questions
+from tests.support.green_run import DOCUMENTS, HELD_OUT, count_baselines, question, questions
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes
@@ -28,10 +29,6 @@ from picochat.judgement.profile import PROFILES
 
 __all__ = ["SABOTAGES"]
 BLIMP_ROWS = f"{layout.benchmark_dir('blimp')}/{layout.ROWS}"
-NO_SCAN = "the gate does not search the corpus itself: a list of hits that was emptied with its counts looks honest"
-NO_FILES = "which items a benchmark has is in its files, which the gate does not read"
-NO_NGRAM = "the gate does not count the n-gram tables again"
-NO_SHAPES = "the gate does not count the parameters in the checkpoint"
 
 
 def claim_clean(body: dict[str, Any]) -> None:
@@ -49,7 +46,7 @@ def claim_none(scene: Scene) -> None:
     scene.cover_up()
 
 
-@sabotage("34", "honesty.json claims 0, its hits are emptied too", "honesty.corpus", hole=NO_SCAN)
+@sabotage("34", "honesty.json claims 0, its hits are emptied too", "honesty.corpus")
 def claim_none_anywhere(scene: Scene) -> None:
     eval_rows_in_corpus(scene)
     edit(scene.root, layout.HONESTY, claim_clean)
@@ -97,11 +94,11 @@ def forge_numbers(scene: Scene) -> None:
     scene.cover_up()
 
 
-def rewrite_blimp(scene: Scene, keep: Any, partial: bool) -> None:
+def rewrite_blimp(scene: Scene, keep: Any, partial: bool, rows: list[dict[str, Any]] | None = None) -> None:
     """A coin-flip model of which only some items are shown, the report made to follow from them."""
     scene.run.write_benchmark(scene.benchmark, rate=0.5)
     path = scene.root / layout.benchmark_dir("blimp") / layout.ROWS
-    rows = [row for row in iter_jsonl(path) if keep(row)]
+    rows = rows or [row for row in iter_jsonl(path) if keep(row)]
     path.write_bytes(jsonl_bytes(rows))
     numbers = recompute_blimp(rows)
 
@@ -129,7 +126,7 @@ def easy_paradigms(scene: Scene) -> None:
     rewrite_blimp(scene, lambda row: row["paradigm"] in chosen[:20] and row["passed"], partial=False)
 
 
-@sabotage("41", "failed items of each paradigm left out", "external.score", hole=NO_FILES)
+@sabotage("41", "failed items of each paradigm left out", "external.score")
 def easy_items(scene: Scene) -> None:
     rewrite_blimp(scene, lambda row: row["passed"], partial=False)
 
@@ -213,11 +210,31 @@ def raise_baseline(scene: Scene) -> None:
     scene.cover_up()
 
 
-@sabotage("50", "n-gram baseline raised in every report", "base.beats_ngram", hole=NO_NGRAM)
+@sabotage("50", "n-gram baseline raised in every report", "base.beats_ngram")
 def raise_baselines(scene: Scene) -> None:
-    scene.run.write_training(layout.BASE, change=lambda body: body["validation"].update(bpb=2.5))
+    honest = scene.run.baselines()["trigram"]["bpb"]
+    scene.run.write_training(layout.BASE, change=lambda body: body["validation"].update(bpb=honest + 0.1))
     for name in (layout.TOKENIZER_REPORT, layout.report_path(layout.BASE), layout.report_path(layout.SFT)):
         edit(scene.root, name, raise_trigram)
+    scene.cover_up()
+
+
+@sabotage("61", "n-gram baseline of a handful of tokens", "base.beats_ngram")
+def count_little(scene: Scene) -> None:
+    """Asked for in run.json, so that every number follows from it."""
+    run = scene.run
+    honest = run.baselines()
+    edit(scene.root, layout.RUN, lambda body: body["config"].update(tokenizer={"baseline_max_tokens": 2000}))
+    for stage in (layout.BASE, layout.SFT):
+        digest = scene.store.run_digest()
+        edit_checkpoint(scene.root, stage, lambda body, now=digest: body.update(run_digest=now))
+    text = [(scene.root / name).read_bytes() for name in (layout.CORPUS, layout.CORPUS_DOCUMENTS)]
+    little = count_baselines(run.name, text[0], text[1], limit_tokens=2000)
+    assert little["trigram"]["bpb"] > honest["trigram"]["bpb"] + 0.1
+    for name in (layout.TOKENIZER_REPORT, layout.report_path(layout.BASE), layout.report_path(layout.SFT)):
+        edit(scene.root, name, lambda body: body.update(baselines=little))
+    bpb = honest["trigram"]["bpb"] + 0.05
+    edit(scene.root, layout.report_path(layout.BASE), lambda body: body["validation"].update(bpb=bpb))
     scene.cover_up()
 
 
@@ -242,7 +259,7 @@ def lower_plan(scene: Scene) -> None:
     run.write_honesty()
 
 
-@sabotage("52", "parameters understated", "budget.target_ratio", hole=NO_SHAPES)
+@sabotage("52", "parameters understated", "budget.target_ratio")
 def fewer_parameters(scene: Scene) -> None:
     def change(body: dict[str, Any]) -> None:
         body["training"] |= {"planned_tokens": 5000, "tokens_seen": 5000}
@@ -281,12 +298,46 @@ trained("57", "40 passes, said to be 2", "budget.replay", list, "made", epochs=2
 
 @sabotage("58", "a score that rests on items it was trained on", "honesty.benchmarks")
 def carried_by_dirty_items(scene: Scene) -> None:
-    """Right on .675 of all items, which is enough, and on .64 of those it never saw; a tenth of them it saw."""
-    scene.run.write_benchmark(scene.benchmark, rate=0.675, per_paradigm=40)
-    rows = iter_jsonl(scene.root / BLIMP_ROWS)
-    seen = [row["good"] for row in rows if row["passed"] and int(row["id"].partition("/")[2]) < 4]
+    """Right on .665 of all items, which is enough, and on .63 of those it never saw; a tenth of them it saw."""
+    scene.run.write_benchmark(scene.benchmark, rate=0.665)
+    seen = [row["good"] for row in iter_jsonl(scene.root / BLIMP_ROWS) if row["id"].endswith("/1")]
     places = DOCUMENTS - HELD_OUT
     scene.run.write_corpus(
         N, text_of=lambda number, text: " ".join([text, *seen[number::places]]) if number < places else text
     )
     scene.texts_changed()
+
+
+@sabotage("59", "failed items left out, said to be a part", "external.score")
+def easy_part(scene: Scene) -> None:
+    rewrite_blimp(scene, lambda row: row["passed"], partial=True)
+
+
+@sabotage("60", "failed items replaced by right ones, shown twice", "external.score")
+def items_twice(scene: Scene) -> None:
+    scene.run.write_benchmark(scene.benchmark, rate=0.5)
+    rows = [row for row in iter_jsonl(scene.root / BLIMP_ROWS) if row["passed"]]
+    rewrite_blimp(scene, lambda row: row["passed"], partial=False, rows=rows + rows)
+
+
+@sabotage("62", "the same, and its hits emptied with their counts", "honesty.benchmarks")
+def carried_by_items_unsaid(scene: Scene) -> None:
+    carried_by_dirty_items(scene)
+    edit(scene.root, layout.HONESTY, claim_clean)
+    (scene.root / layout.HONESTY_HITS).write_bytes(b"")
+    scene.cover_up()
+
+
+@sabotage("63", "a search for which every eval row is too short", "honesty.corpus")
+def search_for_nothing(scene: Scene) -> None:
+    """Asked for in run.json, so that every count follows from it."""
+    rules = {"gram_bytes": 10_000, "small_gram_bytes": 10_000, "pair_words": 1_000}
+    edit(scene.root, layout.RUN, lambda body: body["config"].update(honesty={"contamination": rules}))
+    for stage in (layout.BASE, layout.SFT):
+        digest = scene.store.run_digest()
+        edit_checkpoint(scene.root, stage, lambda body, now=digest: body.update(run_digest=now))
+    scene.run.write_corpus(N, text_of=lambda number, text: f"{text} {asked_text()}" if number == 7 else text)
+    scene.texts_changed()
+    scene.run.write_honesty(contamination=rules)
+    assert scene.store.read(layout.HONESTY)["contamination"]["sets"]["eval"]["dirty"] == 0
+    scene.cover_up()

@@ -78,6 +78,7 @@ class Scene:
     def texts_changed(self, run: GreenRun | None = None) -> None:
         """What comes after a change of corpus or chat rows: honest evidence about them."""
         run = run or self.run
+        run.count_again()
         sign_again(self.root)
         run.write_memorisation()
         run.write_honesty()

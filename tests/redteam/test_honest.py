@@ -14,6 +14,7 @@ from tests.support.green_run import judge
 from tests.support.green_shards import train_on_shards
 
 from picochat.artifacts.store import RunStore
+from picochat.evals.tasks.blimp_paradigms import PARADIGMS
 from picochat.judgement.verify import verify_run
 
 Do = Callable[[Scene], object]
@@ -33,7 +34,7 @@ def long_shards(scene: Scene) -> None:
 
 
 def part_of_a_benchmark(scene: Scene) -> None:
-    scene.run.write_benchmark(scene.benchmark, paradigms=("causative", "drop_argument"), per_paradigm=60)
+    scene.run.write_benchmark(scene.benchmark, paradigms=PARADIGMS[:12])
     scene.cover_up()
     scene.run.write_honesty()
     scene.cover_up()

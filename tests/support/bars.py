@@ -10,12 +10,16 @@ A test that proves a part of a bar carries the bar's name and says what it measu
 
 A bar has passed when every part of it ran and passed. A part that was skipped, deselected or never reached makes the
 bar NOT RUN, which is never a pass; with --require-all it makes the whole test run fail, and so do bars without a test.
+
+Where several processes run the tests (pytest -n), each tells at its end what became of its parts, and the first process
+prints the lines. What a process that died did not tell is NOT RUN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 import pytest
 
@@ -61,6 +65,8 @@ class Part:
 
 PARTS = pytest.StashKey[dict[str, dict[str, Part]]]()
 """{bar: {test: part}} of one test run."""
+TOLD = "bars"
+"""Under which name a process of several tells its parts."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -172,8 +178,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{BARS[bar]}: {words}")
 
 
+def tell(parts: dict[str, dict[str, Part]]) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """Parts in types that travel from one process to another."""
+    return {bar: {test: astuple(part) for test, part in tests.items()} for bar, tests in parts.items()}
+
+
+def hear(parts: dict[str, dict[str, Part]], told: dict[str, dict[str, tuple[Any, ...]]]) -> None:
+    """Adds what one process told. Every process knows of all tests; only one has run each."""
+    for bar, tests in told.items():
+        for test, (state, reason, figures) in tests.items():
+            part = Part(state, reason, list(figures))
+            if part != Part() or test not in parts.setdefault(bar, {}):
+                parts.setdefault(bar, {})[test] = part
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes has ended; one that died has told nothing."""
+    hear(node.config.stash[PARTS], getattr(node, "workeroutput", {}).get(TOLD, {}))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told[TOLD] = tell(session.config.stash[PARTS])
+        return
     if not session.config.getoption("--require-all") or session.exitstatus != pytest.ExitCode.OK:
         return
     if any(state == NOT_RUN for state, _ in verdicts(session.config).values()):

@@ -10,10 +10,12 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.code_record import CodeRecord
+from picochat.artifacts.reports import self_digest
 from picochat.artifacts.schema import schema_tag
 from picochat.artifacts.store import RunStore, StageRecord
 from picochat.checkpoint import raw
@@ -28,6 +30,7 @@ from picochat.data.corpus import CorpusReader, Document, corpus_writer
 from picochat.data.duplicates.forms import cluster_of, comparison_form
 from picochat.data.memorisation.passages import choose_passages
 from picochat.data.split import SIDES
+from picochat.evals.baselines import sample_side, score_ngrams
 from picochat.evals.memorisation import summarise_memorisation
 from picochat.evals.rows import OptionScore, Reply
 from picochat.evals.scoring import build_record, score_row
@@ -36,6 +39,7 @@ from picochat.evals.tasks.blimp import FACTS, recompute_blimp
 from picochat.evals.tasks.blimp_paradigms import PARADIGMS
 from picochat.judgement.benchmarks import METRICS
 from picochat.judgement.eval_sets import SETS
+from picochat.judgement.rules.preflight import settings_digest
 from picochat.stages.contract import StageContext
 from picochat.stages.honesty.config import HonestyConfig
 from picochat.stages.honesty.run import run as run_honesty
@@ -95,6 +99,18 @@ def tokenizer_of(name: str) -> bytes:
     """A real tokenizer of 288 ids, another one for each name."""
     texts = [f"{name} {wording(name, number)}" for number in range(200)]
     return train_bpe(texts, TokenizerConfig(vocab_size=288))
+
+
+@lru_cache(maxsize=64)
+def count_baselines(name: str, corpus: bytes, records: bytes, limit_tokens: int = 10**8) -> dict[str, dict[str, float]]:
+    """The n-gram scores of a corpus under the run's tokenizer."""
+    with TemporaryDirectory() as folder:
+        paths = Path(folder) / layout.CORPUS, Path(folder) / layout.CORPUS_DOCUMENTS
+        for path, data in zip(paths, (corpus, records), strict=True):
+            path.write_bytes(data)
+        reader, tok = CorpusReader(*paths), Tokenizer(tokenizer_of(name))
+        train, val = (sample_side(reader, tok, side, 10**8, limit_tokens) for side in ("train", "val"))
+        return score_ngrams(train, val, tok)
 
 
 def answer(row: EvalRow, right: bool) -> Reply:
@@ -183,6 +199,7 @@ class GreenRun:
         self.write_run()
         self.write_corpus(n)
         self.write_tokenizer()
+        self.write_preflight()
         self.write_training(layout.BASE)
         self.write_training(layout.SFT)
         self.write_eval(n)
@@ -276,11 +293,11 @@ class GreenRun:
         outputs = [*paths, layout.CORPUS_DROPPED, *chat]
         self._report(layout.CORPUS_MANIFEST, "corpus_manifest", body, [], outputs)
 
-    def write_honesty(self) -> None:
+    def write_honesty(self, **config: Any) -> None:
         """The stage itself: what is judged is looked for in what was trained."""
         events = EventWriter(self.store.path(layout.EVENTS))
         try:
-            run_honesty(StageContext(self.store, events, seed=1, clock=ManualClock()), HonestyConfig())
+            run_honesty(StageContext(self.store, events, seed=1, clock=ManualClock()), HonestyConfig.from_dict(config))
         finally:
             events.close()
 
@@ -291,8 +308,24 @@ class GreenRun:
         self._report(layout.TOKENIZER_REPORT, "tokenizer_report", body, inputs, [layout.TOKENIZER])
 
     def baselines(self) -> dict[str, Any]:
-        bpb = {"uniform": 4.6, "unigram": 3.9, "bigram": 2.6, "trigram": 1.9}
-        return {name: {"nats_per_token": value * 1.3, "bpb": value} for name, value in bpb.items()}
+        """As the tokenizer stage counts them: the scripted model is better than any of them."""
+        names = (layout.CORPUS, layout.CORPUS_DOCUMENTS)
+        found = count_baselines(self.name, *(self.store.path(name).read_bytes() for name in names))
+        return {name: dict(scores) for name, scores in found.items()}
+
+    def count_again(self) -> None:
+        """The baselines of a corpus that was changed, in every report that names them."""
+        for name in (layout.TOKENIZER_REPORT, layout.report_path(layout.BASE), layout.report_path(layout.SFT)):
+            if self.store.has(name):
+                body = self.store.read(name) | {"baselines": self.baselines()}
+                self.store.write(name, pretty_json(body | {"self_digest": self_digest(body)}))
+
+    def write_preflight(self, verdict: str = "pass", column: str = "release", **changes: Any) -> None:
+        """Judged before it was trained, with the limits of a release."""
+        config = self.store.read(layout.RUN)["config"]
+        body = {"verdict": verdict, "column": column, "config_digest": settings_digest(config)} | changes
+        self.store.write(layout.PREFLIGHT_MD, b"# Preflight\n")
+        self._report(layout.PREFLIGHT, "preflight", body, [layout.RUN], [layout.PREFLIGHT_MD])
 
     def write_training(
         self,
@@ -312,7 +345,7 @@ class GreenRun:
         sample = {"step": self.steps, "text": f"hello from {self.name}"}
         store.write(f"{stage}/{layout.SAMPLES}", jsonl_bytes([sample]))
         store.write(f"{stage}/{layout.REPORT_MD}", f"# {stage} of {self.name}\n".encode())
-        body = self._training_body(stage)
+        body = self.training_body(stage)
         change(body)
         checkpoint = [f"{folder}/{name}" for name in files]
         outputs = [*checkpoint, *(f"{stage}/{name}" for name in (layout.LEDGER, layout.SAMPLES, layout.REPORT_MD))]
@@ -336,7 +369,8 @@ class GreenRun:
             ]
         self._report(layout.report_path(stage), f"{stage}_report", body, inputs, outputs)
 
-    def _training_body(self, stage: str) -> dict[str, Any]:
+    def training_body(self, stage: str) -> dict[str, Any]:
+        """What the report of a stage says beside its manifest."""
         tokens = self.steps * TOKENS_PER_STEP
         training = {
             "planned_steps": self.steps,
@@ -435,10 +469,11 @@ class GreenRun:
         data.parent.mkdir(parents=True, exist_ok=True)
         if not data.exists():
             data.write_bytes(b'{"sentence_good": "a", "sentence_bad": "b"}\n')
+        shares = [round(rate * per_paradigm * place) for place in range(len(paradigms) + 1)]
         rows = [
-            self._pair(paradigm, number, number < rate * per_paradigm)
-            for paradigm in paradigms
-            for number in range(per_paradigm)
+            self._pair(paradigm, number, number <= shares[place + 1] - shares[place])
+            for place, paradigm in enumerate(paradigms)
+            for number in range(1, per_paradigm + 1)
         ]
         numbers, folder = recompute_blimp(rows), layout.benchmark_dir(FACTS.name)
         self.store.write(f"{folder}/{layout.ROWS}", jsonl_bytes(rows))

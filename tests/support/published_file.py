@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from picochat.core.hashing import sha256_file
+from picochat.evals.tasks import facts
+from picochat.evals.tasks.blimp_paradigms import PARADIGMS
 from picochat.judgement import benchmarks
+
+PAIRS = 10
+"""Of each paradigm, in the made file."""
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +25,8 @@ def benchmark_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def published(benchmark_file: Path) -> Iterator[None]:
-    """The made benchmark file counts as a published one."""
+    """The made benchmark file counts as a published one, with so many pairs a paradigm."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(benchmarks.PUBLISHED, "blimp", frozenset({sha256_file(benchmark_file)}))
+        patch.setitem(facts.GROUP_ITEMS, "blimp", dict.fromkeys(PARADIGMS, PAIRS))
         yield

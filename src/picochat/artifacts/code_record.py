@@ -15,6 +15,8 @@ from picochat.core.subprocesses import run_quiet
 
 _PACKAGE = Path(picochat.__file__).parent
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
+NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
+"""A CPU with one of these multiplies in bf16 itself."""
 
 
 @functools.cache

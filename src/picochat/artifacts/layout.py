@@ -61,6 +61,8 @@ HONESTY = "honesty.json"
 HONESTY_HITS = "honesty_hits.jsonl"
 MEMORISATION = "memorisation.json"
 MEMORISATION_ROWS = "memorisation_rows.jsonl"
+PREFLIGHT = "preflight.json"
+PREFLIGHT_MD = "preflight.md"
 GATE = "gate.json"
 WAIVERS = "waivers.json"
 """Only a run of which a person let a check go has them."""
@@ -79,6 +81,32 @@ BUNDLE_RUN = "run"
 LADDER = "ladder.json"
 LADDER_DATA = "data"
 """The run that holds the text and the tokenizer of all rungs."""
+# An export: a folder below EXPORT, by its kind, for other runtimes.
+EXPORT = "export"
+EXPORT_WORK = "export/.live-work"
+"""What is being written and proved, until it is published."""
+EXPORT_HF = "hf"
+EXPORT_GGUF = "gguf"
+EXPORT_MANIFEST = "export.json"
+PARITY = "parity.json"
+HF_CARD = "README.md"
+HF_CONFIG = "config.json"
+HF_GENERATION = "generation_config.json"
+HF_TOKENIZER_CONFIG = "tokenizer_config.json"
+HF_CONFIG_CODE = "configuration_picochat.py"
+HF_MODEL_CODE = "modeling_picochat.py"
+# A model that others trained, in our form.
+IMPORT = "import.json"
+IMPORTED = "imported"
+"""Takes the place of a stage's name: the checkpoint lies in `imported/checkpoint`."""
+IMPORT_SOURCE = "source"
+"""The folder of small files that are kept as they were published."""
+CHAT_TEMPLATE = "chat_template.jinja"
+
+# What a folder of the Hugging Face layout holds.
+HF_WEIGHTS = "model.safetensors"
+HF_INDEX = "model.safetensors.index.json"
+HF_GENERATION_CONFIG = "generation_config.json"
 
 # Inside a checkpoint folder.
 CKPT_MANIFEST = "MANIFEST.json"
@@ -99,6 +127,14 @@ def shard(side: str, number: int) -> str:
     """`train`, 3 -> `shards/train-00003.bin`."""
     return f"{SHARDS}/{side}-{number:05d}.bin"
 
+
+# Beside the runs: launches.
+DESK = ".picochat"
+DESK_PLANS = "plans"
+DESK_STARTS = "starts"
+DESK_AUDIT = "audit.jsonl"
+DESK_DRY_RUNS = "dry_runs"
+DESK_SETTINGS = "launch.toml"
 
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
 LIVE_FOLDERS = frozenset({LOGS})
@@ -128,6 +164,16 @@ def benchmark_dir(name: str) -> str:
 
 def harness_dir(task: str) -> str:
     return f"{HARNESS}/{task}"
+
+
+def export_dir(kind: str) -> str:
+    """`hf` -> `export/hf`."""
+    return f"{EXPORT}/{kind}"
+
+
+def gguf_file(kind: str) -> str:
+    """`q8_0` -> `model-q8_0.gguf`, below the folder of an export."""
+    return f"model-{kind}.gguf"
 
 
 def report_path(stage: str) -> str:

@@ -21,6 +21,7 @@ VERSIONS = {
     "harness_report": 1,
     "honesty": 1,
     "memorisation": 1,
+    "preflight": 1,
     "ladder": 1,
     "prediction": 1,
     "prediction_check": 1,
@@ -28,8 +29,12 @@ VERSIONS = {
     "waivers": 1,
     "summary": 1,
     "bundle": 1,
+    "export": 1,
+    "parity": 1,
+    "imported_model": 1,
     "checkpoint": 1,
     "ddp_control": 1,
+    "launch_plan": 1,
 }
 
 

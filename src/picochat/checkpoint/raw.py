@@ -50,6 +50,15 @@ class RawTensor(NamedTuple):
     data: memoryview
 
 
+class Span(NamedTuple):
+    """A tensor's safetensors type, shape, and place among the bytes after the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
 def header_bytes(entries: Mapping[str, tuple[str, tuple[int, ...]]]) -> tuple[list[str], bytes]:
     """Order of the tensors and the file's head. Wider types come first, so that all are aligned; then by name."""
     order = sorted(entries, key=lambda name: (-ITEM_BYTES[entries[name][0]], name))
@@ -69,15 +78,25 @@ def parse_tensors(buffer: bytearray, what: str) -> dict[str, RawTensor]:
     """Views into `buffer` by name; nothing is copied. Raises `checkpoint.tensors` on any other layout."""
     view = memoryview(buffer)
     length = int.from_bytes(view[:8], "little")
-    if len(view) < 8 or length > min(len(view) - 8, MAX_HEADER_BYTES):
-        refuse("checkpoint.tensors", f"{what}: a header of {length:,} bytes in a file of {len(view):,}")
+    spans = parse_header(bytes(view[8 : 8 + min(length, MAX_HEADER_BYTES)]), length, len(view), what)
+    data = view[8 + length :]
+    return {name: RawTensor(span.dtype, span.shape, data[span.start : span.end]) for name, span in spans.items()}
+
+
+def parse_header(header: bytes, length: int, size: int, what: str) -> dict[str, Span]:
+    """Where each tensor lies, in the order of the data: a header of `length` bytes in a file of `size` bytes.
+
+    Raises `checkpoint.tensors` when they do not cover the file exactly.
+    """
+    if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+        refuse("checkpoint.tensors", f"{what}: a header of {length:,} bytes in a file of {size:,}")
     try:
-        header = parse_json(bytes(view[8 : 8 + length]), f"{what} header")
+        entries = parse_json(header, f"{what} header")
     except PicochatError as err:
         refuse("checkpoint.tensors", err.detail)
-    if not isinstance(header, dict):
-        refuse("checkpoint.tensors", f"{what}: the header is a {type(header).__name__}, not an object")
-    return _cut(view[8 + length :], header, what)
+    if not isinstance(entries, dict):
+        refuse("checkpoint.tensors", f"{what}: the header is a {type(entries).__name__}, not an object")
+    return lay_out(entries, size - 8 - length, what)
 
 
 def join_slices(ranks: Sequence[Mapping[str, RawTensor]], what: str) -> dict[str, RawTensor]:
@@ -132,29 +151,32 @@ def is_finite(tensor: RawTensor) -> bool:
     return not any(bool(((chunk & mask) == mask).any()) for chunk in chunks)
 
 
-def _cut(data: memoryview, header: dict[str, Any], what: str) -> dict[str, RawTensor]:
+def lay_out(header: Mapping[str, Any], size: int, what: str) -> dict[str, Span]:
+    """Where each tensor of a parsed header lies among `size` bytes of data, in the order of the file.
+
+    Raises `checkpoint.tensors` unless they fill the data without a gap and each is as long as its shape says.
+    """
     spans = {name: _span(name, entry, what) for name, entry in header.items()}
-    tensors, expected = {}, 0
+    ordered, expected = {}, 0
     for name in sorted(spans, key=lambda key: spans[key][2:]):
-        dtype, shape, start, end = spans[name]
-        if start != expected or end - start != ITEM_BYTES[dtype] * math.prod(shape) or end > len(data):
-            place = f"{start:,} to {end:,} of {len(data):,}, expected from {expected:,}"
+        dtype, shape, start, end = ordered[name] = spans[name]
+        if start != expected or end - start != ITEM_BYTES[dtype] * math.prod(shape) or end > size:
+            place = f"{start:,} to {end:,} of {size:,}, expected from {expected:,}"
             refuse("checkpoint.tensors", f"{what}: {name} {dtype} {shape} lies at {place}")
-        tensors[name] = RawTensor(dtype, shape, data[start:end])
         expected = end
-    if expected != len(data):
-        refuse("checkpoint.tensors", f"{what}: {len(data):,} bytes of data, the tensors cover {expected:,}")
-    return tensors
+    if expected != size:
+        refuse("checkpoint.tensors", f"{what}: {size:,} bytes of data, the tensors cover {expected:,}")
+    return ordered
 
 
-def _span(name: str, entry: Any, what: str) -> tuple[str, tuple[int, ...], int, int]:
+def _span(name: str, entry: Any, what: str) -> Span:
     known = isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}
     if not known or str(entry["dtype"]) not in ITEM_BYTES:
         refuse("checkpoint.tensors", f"{what}: entry {name!r} is not a tensor of a known type")
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         refuse("checkpoint.tensors", f"{what}: {name!r} has shape {shape} and offsets {offsets}")
-    return entry["dtype"], tuple(shape), offsets[0], offsets[1]
+    return Span(entry["dtype"], tuple(shape), offsets[0], offsets[1])
 
 
 def _are_counts(values: Any) -> bool:

@@ -7,42 +7,49 @@ from typing import NamedTuple
 
 from picochat.artifacts import layout
 from picochat.cli import options
+from picochat.cli.codec_source import find_imported, open_codec
 from picochat.core.errors import refuse
 from picochat.distributed.probe import choose_device, set_threads
 from picochat.inference.loader import LoadedModel, load_model
-from picochat.tokenizer.tokenizer import Tokenizer
-from picochat.views.run_state import read_run_state
+from picochat.judgement.served_verdict import read_served_verdict
+from picochat.model.sizing import count_parameters
+from picochat.tokenizer.codec import Codec
 
 
 class ModelSource(NamedTuple):
     """A loaded model, its tokenizer, and one line that says which it is and what the gate said of it."""
 
     loaded: LoadedModel
-    tokenizer: Tokenizer
+    codec: Codec
     label: str
 
 
 def open_model(
     run: str | None, stage: str, checkpoint: Path | None, tokenizer: Path | None, device: str
 ) -> ModelSource:
-    """Loads `--checkpoint` with `--tokenizer`, or the `stage` checkpoint of a run. Raises `checkpoint.*`."""
+    """Loads `--checkpoint` with `--tokenizer`, the `stage` checkpoint of a run, or an imported model, which has one.
+
+    Raises `checkpoint.*`, `artifact.*`.
+    """
     set_threads(None)
     chosen = choose_device(device)
     if checkpoint is not None:
         if tokenizer is None:
             refuse("usage.path", "--checkpoint needs --tokenizer", fix=f"add --tokenizer RUN/{layout.TOKENIZER}")
-        root = checkpoint.parent.parent
         loaded = load_model(checkpoint, chosen)
-        return ModelSource(loaded, Tokenizer.load(tokenizer), _label(root, checkpoint.name, loaded))
+        root = checkpoint.absolute().parent.parent
+        return ModelSource(loaded, open_codec(tokenizer), _label(root, loaded))
+    if (imported := find_imported(run)) is not None:
+        loaded = load_model(imported.checkpoint, chosen, run_digest=imported.run_digest)
+        return ModelSource(loaded, open_codec(imported.tokenizer), _label(imported.root, loaded))
     store = options.find_run(run)
-    folder = store.path(layout.checkpoint_dir(stage))
-    loaded = load_model(folder, chosen, run_digest=store.run_digest())
-    return ModelSource(loaded, Tokenizer.load(store.path(layout.TOKENIZER)), _label(store.root, stage, loaded))
+    loaded = load_model(store.path(layout.checkpoint_dir(stage)), chosen, run_digest=store.run_digest())
+    return ModelSource(loaded, open_codec(store.path(layout.TOKENIZER)), _label(store.root, loaded))
 
 
-def _label(root: Path, stage: str, loaded: LoadedModel) -> str:
+def _label(root: Path, loaded: LoadedModel) -> str:
     """A verdict counts only for the very weights it was given for."""
-    state = read_run_state(root)
-    judged = state.verdict if state.weights_digest == loaded.weights_digest else None
-    verdict = f"{judged} under {state.profile}" if judged else "not judged"
-    return f"{root.name} {stage}, weights {loaded.weights_digest[:12]}, step {loaded.manifest.step:,}: {verdict}"
+    config, manifest = loaded.model.config, loaded.manifest
+    size = f"{count_parameters(config).total:,} parameters, context {config.max_seq_len:,}"
+    weights = f"weights {loaded.weights_digest[:12]}, step {manifest.step:,}"
+    return f"{root.name} {manifest.stage}, {size}, {weights}: {read_served_verdict(root, loaded.weights_digest)}"

@@ -1,20 +1,17 @@
-"""What `generate` and `chat` share: the options of sampling, and text that is shown as it is made."""
+"""What `generate` and `chat` share: the options of sampling, and what they ask the engine for."""
 
 from __future__ import annotations
 
-import codecs
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import click
 
-from picochat.tokenizer.tokenizer import Tokenizer
+from picochat.inference.engine.request import Request, Sampling
 
-if TYPE_CHECKING:
-    from picochat.cli.model_source import ModelSource
-    from picochat.inference.sampling import SamplingParams
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
 
 
 def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,6 +21,21 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0: greedy."),
         click.option("--top-k", type=click.IntRange(min=0), default=0, show_default=True, help="0 keeps all tokens."),
         click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True),
+        click.option(
+            "--min-p",
+            type=click.FloatRange(0, 1),
+            default=0.0,
+            show_default=True,
+            help="Drop tokens below this share of the likeliest.",
+        ),
+        click.option(
+            "--repetition-penalty",
+            type=click.FloatRange(min=0, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="Above 1 makes tokens of prompt and answer rarer.",
+        ),
+        click.option("--stop", multiple=True, metavar="TEXT", help="End before this text; may be given again."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
         click.option("--checkpoint", type=click.Path(path_type=Path), help="A checkpoint folder, with --tokenizer."),
         click.option("--tokenizer", type=click.Path(path_type=Path)),
@@ -33,30 +45,25 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def open_speaker(run: str | None, stage: str, given: dict[str, Any]) -> tuple[ModelSource, SamplingParams]:
-    """The model and the sampling that the options ask for; torch is imported here."""
-    from picochat.cli.model_source import open_model
-    from picochat.inference.sampling import SamplingParams
+@dataclass(frozen=True)
+class Manner:
+    """How answers are made: the sampling, how long they may get, and what ends them."""
 
-    names = ("temperature", "top_k", "top_p", "seed", "max_new_tokens")
-    params = SamplingParams(**{name: given[name] for name in names})
-    return open_model(run, stage, given["checkpoint"], given["tokenizer"], given["device"]), params
+    sampling: Sampling
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Self:
+        """From the options as click gives them."""
+        sampling = Sampling(**{name: given[name] for name in SAMPLING})
+        return cls(sampling, given["max_new_tokens"], given["stop"])
 
-def iter_text(tok: Tokenizer, ids: Iterable[int]) -> Iterator[str]:
-    """Text as it becomes whole: bytes of an unfinished character wait for the rest."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for token in ids:
-        yield decoder.decode(tok.decode_bytes([token], skip_special=True))
-    yield decoder.decode(b"", final=True)
+    def prompt_room(self, context: int) -> int:
+        """The tokens that a prompt may have: the answer's are kept free, but at most half of the context."""
+        return context - min(self.max_new_tokens, context // 2)
 
-
-def write_stream(pieces: Iterable[str]) -> str:
-    """Shows pieces at once and returns the whole text."""
-    parts = []
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-        parts.append(piece)
-    sys.stdout.write("\n")
-    return "".join(parts)
+    def build_request(self, ids: Sequence[int], context: int, end_ids: frozenset[int]) -> Request:
+        """The answer may be as long as asked for, and as the context has room for."""
+        limit = min(self.max_new_tokens, context - len(ids))
+        return Request(ids, limit, self.sampling, self.stop, end_ids, logprobs=0)

@@ -36,3 +36,8 @@ def utc_today() -> datetime.date:
 def utc_now() -> str:
     """The wall clock in ISO 8601, for records only."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc_seconds() -> int:
+    """The wall clock in whole seconds since 1970, for records whose form asks for it."""
+    return int(datetime.datetime.now(datetime.UTC).timestamp())

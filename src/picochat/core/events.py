@@ -25,6 +25,7 @@ KINDS = frozenset(
         "guard_skipped",
         "warning",
         "control_ack",
+        "spending",
         "failed",
     }
 )

@@ -29,14 +29,17 @@ SAVE_POINTS = (
     "ckpt.mid_trash",
 )
 STEP_POINTS = ("step.mid_accumulation", "step.after_backward", "step.before_optimizer", "step.after_optimizer")
-FILE_POINTS = ("file.before_publish",)
+FILE_POINTS = ("file.before_publish", "folder.before_publish")
 DATA_POINTS = ("data.after_piece", "data.after_shard")
 IMPORT_POINTS = ("import.after_part",)
+LAUNCH_POINTS = ("launch.before_exec",)
 RANK_POINTS = ("setup.beat", "setup.alone", "ckpt.slice", "ckpt.between_ranks")
 VALUE_POINTS = ("guard.value", "replica.weights")
 """Where something passes by that a test may spoil: a number with `nan`, a tensor with `flip_bit`."""
 SPOILING = {"nan": "guard.value", "flip_bit": "replica.weights"}
-POINTS = frozenset(SAVE_POINTS + STEP_POINTS + FILE_POINTS + DATA_POINTS + IMPORT_POINTS + RANK_POINTS + VALUE_POINTS)
+POINTS = frozenset(
+    SAVE_POINTS + STEP_POINTS + FILE_POINTS + DATA_POINTS + IMPORT_POINTS + LAUNCH_POINTS + RANK_POINTS + VALUE_POINTS
+)
 ACTIONS = frozenset({"sigkill", "sigstop", "exit", "raise", "eio", "enospc", "sleep", "nap", *SPOILING})
 
 _armed: dict[str, list] = {}

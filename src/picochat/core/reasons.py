@@ -8,12 +8,26 @@ request, resumable.
 from __future__ import annotations
 
 from picochat.core.reason import Reason
+from picochat.core.reasons_engine import ENGINE_REASONS
+from picochat.core.reasons_export import EXPORT_REASONS
+from picochat.core.reasons_foreign import FOREIGN_REASONS
 from picochat.core.reasons_handover import HANDOVER_REASONS
+from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
+from picochat.core.reasons_plan import PLAN_REASONS
 from picochat.core.reasons_prediction import PREDICTION_REASONS
+from picochat.core.reasons_serving import SERVING_REASONS
 
 REASONS: dict[str, Reason] = {
+    **ENGINE_REASONS,
+    **EXPORT_REASONS,
+    **FOREIGN_REASONS,
+    **HANDOVER_REASONS,
+    **LAUNCH_REASONS,
     **REASONS_OF_DATA,
+    **PLAN_REASONS,
+    **PREDICTION_REASONS,
+    **SERVING_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,
@@ -402,6 +416,4 @@ REASONS: dict[str, Reason] = {
         "a worker that is killed, often for its memory, takes its piece of work with it",
         "run the same command again with --resume: finished pieces are kept; --set machine.workers=1 needs least memory",
     ),
-    **HANDOVER_REASONS,
-    **PREDICTION_REASONS,
 }

@@ -30,3 +30,21 @@ def format_duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+SECONDS_AN_HOUR = 3600.0
+
+
+def tokens_per_s(flops_per_s: float, flops_per_token: float) -> float:
+    """Tokens a second of a machine that does so many useful operations a second."""
+    return flops_per_s / flops_per_token
+
+
+def money_of(hours: float, gpus: int, rate_per_gpu_hour: float | None) -> float | None:
+    """What `gpus` cards cost for so many hours; None where the rate is not known."""
+    return None if rate_per_gpu_hour is None else hours * gpus * rate_per_gpu_hour
+
+
+def format_hours(hours: float) -> str:
+    """15.634 -> '15.6 h', 0.05 -> '3 min 0 s'."""
+    return f"{hours:,.1f} h" if hours >= 1 else format_duration(hours * SECONDS_AN_HOUR)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from picochat.distributed.shards import whole
@@ -35,8 +35,12 @@ class Fsdp:
         )
         self._model: FSDPModule | None = None
 
+    def build_mesh(self) -> DeviceMesh:
+        """The ranks among which parameters are cut, in one row."""
+        return init_device_mesh(self._world.device.type, (self._world.size,))
+
     def shard(self, model: nn.Module, blocks: nn.ModuleList) -> None:
-        mesh = init_device_mesh(self._world.device.type, (self._world.size,))
+        mesh = self.build_mesh()
         for block in blocks:
             fully_shard(block, mesh=mesh, mp_policy=self._policy)
         self._model = fully_shard(model, mesh=mesh, mp_policy=self._policy)

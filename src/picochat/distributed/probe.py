@@ -9,11 +9,10 @@ import sys
 
 import torch
 
-from picochat.artifacts.code_record import cpu_features
+from picochat.artifacts.code_record import NATIVE_BF16_CPU, cpu_features
 from picochat.core.errors import refuse
 
 TOP_PAD_BYTES = 64 * 2**20
-NATIVE_BF16_CPU = ("amx_bf16", "avx512_bf16")
 
 
 def choose_device(wanted: str, local_rank: int | None = None) -> torch.device:

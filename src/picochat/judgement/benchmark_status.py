@@ -66,6 +66,8 @@ def _fault(evidence: RunEvidence, benchmark: BenchmarkEvidence) -> str:
         return benchmark.problem
     if unlike := [*benchmark.differing, *benchmark.moved]:
         return f"the report does not follow from its rows: {', '.join(unlike[:5])}"
+    if benchmark.left_out:
+        return f"not the published items in {len(benchmark.left_out)} groups: {', '.join(benchmark.left_out[:3])}"
     manifest, rows = benchmark.report.manifest, evidence.digest(benchmark.rows_path)
     written = {ref.path: ref.sha256 for ref in manifest.outputs} if manifest else {}
     same = rows is not None and written.get(benchmark.rows_path) == rows.sha256

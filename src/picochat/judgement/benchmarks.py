@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ _OWN_ARITHMETIC: dict[str, Recompute] = {
 KNOWN: dict[str, tuple[BenchmarkFacts, Recompute]] = {
     name: (entry, _OWN_ARITHMETIC.get(name) or partial(recompute_items, entry)) for name, entry in facts.TABLE.items()
 }
+GROUP_ITEMS = facts.GROUP_ITEMS
 REGISTERED = facts.REGISTERED
 """By benchmark and key of a file the digest of the published one."""
 PUBLISHED: dict[str, frozenset[str]] = {name: frozenset(found.values()) for name, found in REGISTERED.items()}
@@ -47,6 +49,8 @@ class BenchmarkEvidence:
     """Keys of the report that do not follow from the rows."""
     moved: list[str] = field(default_factory=list)
     """Keys that were fixed before the run and say something else in the report."""
+    left_out: list[str] = field(default_factory=list)
+    """Groups of which the rows are not the items of their published file."""
 
     @property
     def files(self) -> list[dict[str, Any]]:
@@ -88,11 +92,37 @@ def load_benchmark(store: RunStore, name: str, report: Document) -> BenchmarkEvi
         )
     entry, recompute = KNOWN[name]
     try:
-        numbers = recompute(list(iter_jsonl(store.path(path))))
+        rows = list(iter_jsonl(store.path(path)))
+        numbers = recompute(rows)
+        differing, moved = _differing(report, numbers), _moved(report, entry, numbers)
+        found = BenchmarkEvidence(name, report, path, entry, numbers, "", differing, moved)
+        return replace(found, left_out=find_left_out(found, list_ids(rows)))
     except _UNUSABLE as err:
         return BenchmarkEvidence(name, report, path, entry, problem=str(err)[:200] or type(err).__name__)
-    differing, moved = _differing(report, numbers), _moved(report, entry, numbers)
-    return BenchmarkEvidence(name, report, path, entry, numbers, "", differing, moved)
+
+
+def list_ids(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """By group the ids of its rows."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        found[row["paradigm"] if "paradigm" in row else row["group"]].append(str(row["id"]))
+    return found
+
+
+def find_left_out(benchmark: BenchmarkEvidence, ids: dict[str, list[str]]) -> list[str]:
+    """Groups without exactly the items of their published file, or the first of them under the limit of the report.
+
+    Which items are shown must be fixed before any of them is scored. A file that nobody published holds what it holds.
+    """
+    digests, limit = {value_at(file, "sha256") for file in benchmark.files}, benchmark.report.value("settings", "limit")
+    read = {group for group, digest in REGISTERED[benchmark.name].items() if digest in digests}
+    read |= set(ids) if benchmark.registered else set()
+    faulty = []
+    for group, items in GROUP_ITEMS.get(benchmark.name, {}).items():
+        wanted = min(items, limit) if isinstance(limit, int) else items
+        if group in read and sorted(ids.get(group, [])) != sorted(f"{group}/{n}" for n in range(1, wanted + 1)):
+            faulty.append(group)
+    return faulty
 
 
 def _differing(report: Document, numbers: dict[str, Any]) -> list[str]:

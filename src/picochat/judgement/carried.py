@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from picochat.artifacts import layout
@@ -10,19 +11,30 @@ from picochat.core.errors import PicochatError
 from picochat.judgement.documents import Document
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.findings import finding
+from picochat.judgement.recount import counts_less
+from picochat.judgement.rescan import has_own_rules
 
 _TEXT = (layout.CORPUS, layout.CORPUS_DOCUMENTS)
+_SEARCHED = ("honesty.corpus", "honesty.sft", "honesty.heldout", "honesty.benchmarks")
 NEEDS = {
+    "base.beats_ngram": _TEXT,
     "data.split_leak": (*_TEXT, f"{layout.SHARDS}/"),
     "honesty.extractable": _TEXT,
+    **dict.fromkeys(_SEARCHED, _TEXT),
     "honesty.exposure": _TEXT,
 }
 """By check: the files whose content its rule reads and that a bundle may leave out. A name that ends in / begins
 others. Every other rule reads only what each bundle holds."""
+REPORTED: dict[str, Callable[[RunEvidence], bool]] = {"base.beats_ngram": counts_less} | dict.fromkeys(
+    _SEARCHED, has_own_rules
+)
+"""Checks of NEEDS that a report alone answers in the same way, unless this is so of the run."""
 
 
 def lacking(evidence: RunEvidence, check: str) -> list[str]:
     """Files that a check needs and that were left out."""
+    if check in REPORTED and not REPORTED[check](evidence):
+        return []
     return [
         path
         for path in sorted(evidence.left_out)

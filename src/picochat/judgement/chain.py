@@ -12,9 +12,9 @@ from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.reports import FileRef, Manifest
 from picochat.judgement.documents import Document, same_numbers
-from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.evidence import CheckpointFacts, RunEvidence
 from picochat.judgement.findings import finding, short
-from picochat.judgement.memorisation import check_planted
+from picochat.judgement.rates import check_rates
 
 _BASE_CHECKPOINT = layout.checkpoint_dir(layout.BASE) + "/"
 _SFT_CHECKPOINT = layout.checkpoint_dir(layout.SFT) + "/"
@@ -40,6 +40,7 @@ _EDGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (layout.CORPUS, layout.CORPUS_DOCUMENTS, layout.TOKENIZER, _SFT_CHECKPOINT),
         (layout.MEMORISATION_ROWS,),
     ),
+    "preflight": ((), (layout.PREFLIGHT_MD,)),
 }
 """By schema: what a stage must have read, and what it must have written. A name that ends in / or - begins others."""
 
@@ -61,7 +62,7 @@ def check_chain(evidence: RunEvidence) -> list[CheckResult]:
     found += _check_origins(evidence)
     found += _check_waivers(evidence)
     found += _check_checkpoints(evidence)
-    found += _check_rates(evidence)
+    found += check_rates(evidence)
     return found
 
 
@@ -175,75 +176,14 @@ def _check_checkpoints(evidence: RunEvidence) -> Iterator[CheckResult]:
             )
         if checkpoint.manifest and checkpoint.manifest.stage != stage:
             yield finding("verify.checkpoint", path, checkpoint.manifest.stage, stage)
+        yield from _check_parameters(checkpoint, report)
 
 
-def _check_rates(evidence: RunEvidence) -> Iterator[CheckResult]:
-    """Numbers that stand in two places or follow from rows."""
-    eval_path = layout.report_path(layout.EVAL)
-    for name, found in evidence.eval_sets.items() if evidence.report(layout.EVAL).usable else ():
-        if found.problem and found.asked:
-            yield finding("verify.rates", found.path, found.problem)
-        if found.changed:
-            yield finding(
-                "verify.rates",
-                found.path,
-                f"{len(found.changed)} verdicts do not follow from the reply: {found.changed[0]}",
-            )
-        if found.summary and not found.reported_equal:
-            yield finding(
-                "verify.rates", eval_path, "differs from its rows", found.path, pointer=f"/sets/{name}/summary"
-            )
-    for added in (*evidence.benchmarks, *evidence.harness):
-        path = added.report.path
-        if added.report.usable and added.problem:
-            yield finding("verify.rates", path, added.problem)
-        if added.differing:
-            yield finding(
-                "verify.rates", path, f"differs from its rows in {', '.join(added.differing[:5])}", added.rows_path
-            )
-    yield from _check_memorisation(evidence)
-    yield from _check_prediction(evidence)
-    tokenizer, base = evidence.documents[layout.TOKENIZER_REPORT], evidence.report(layout.BASE)
-    if tokenizer.usable and base.usable and not same_numbers(tokenizer.value("baselines"), base.value("baselines")):
-        yield finding("verify.rates", base.path, "other baselines than", tokenizer.path, pointer="/baselines")
-
-
-def _check_prediction(evidence: RunEvidence) -> Iterator[CheckResult]:
-    """Numbers follow from the rungs, the target is this run, and it was said before base began."""
-    found = evidence.prediction
-    if found is None:
+def _check_parameters(checkpoint: CheckpointFacts, report: Document) -> Iterator[CheckResult]:
+    """A report says as many parameters as the weights that it is about have."""
+    said, counted = report.value("model", "parameters"), checkpoint.parameters
+    if not report.usable or counted is None or checkpoint.path != layout.checkpoint_dir(report.path.partition("/")[0]):
         return
-    for place in found.differing:
-        yield finding("verify.rates", layout.PREDICTION, f"{place} does not follow", layout.RUN, pointer=f"/{place}")
-    for fault in found.faults:
-        yield finding("verify.lineage", layout.PREDICTION, fault, pointer="/manifest")
-    for place in found.check_differing:
-        yield finding(
-            "verify.rates", layout.PREDICTION_CHECK, f"{place} does not follow", layout.PREDICTION, pointer=f"/{place}"
-        )
-
-
-def _check_memorisation(evidence: RunEvidence) -> Iterator[CheckResult]:
-    """Canaries are those of the salt, rows are those that the corpus asks for, numbers follow from rows."""
-    corpus = evidence.documents[layout.CORPUS_MANIFEST]
-    if corpus.usable and evidence.has_text and (fault := check_planted(evidence.store, corpus)):
-        yield finding("verify.rates", layout.CANARIES if corpus.value("canaries") else layout.CORPUS_DOCUMENTS, fault)
-    found = evidence.memorisation
-    if found is None or not found.report.usable:
-        return
-    if found.problem:
-        yield finding("verify.rates", layout.MEMORISATION, found.problem)
-    for text in found.foreign[:5]:
-        yield finding("verify.rates", layout.MEMORISATION_ROWS, text, layout.CORPUS)
-    for place in found.differing:
-        yield finding(
-            "verify.rates", layout.MEMORISATION, "differs from its rows", layout.MEMORISATION_ROWS, pointer=f"/{place}"
-        )
-    for name in found.models:
-        checkpoint = evidence.checkpoints.get(layout.checkpoint_dir(name))
-        held, named = checkpoint and checkpoint.manifest, found.weights_digest(name)
-        if held and held.weights_digest != named:
-            pointer = f"/models/{name}/weights_digest"
-            yield finding(
-                "verify.rates", layout.MEMORISATION, short(str(named)), short(held.weights_digest), pointer=pointer
-            )
+    if not same_numbers(said, counted):
+        held = f"{counted:,} in {checkpoint.path}/{layout.CKPT_WEIGHTS}"
+        yield finding("verify.rates", report.path, f"{said} parameters", held, pointer="/model/parameters")

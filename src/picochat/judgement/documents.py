@@ -29,6 +29,7 @@ OPTIONAL_SCHEMAS = {
     layout.PREDICTION: "prediction",
     layout.PREDICTION_CHECK: "prediction_check",
     layout.MEMORISATION: "memorisation",
+    layout.PREFLIGHT: "preflight",
 }
 """The reports of stages that only some runs have; a report that read one names it, so it cannot be missed."""
 

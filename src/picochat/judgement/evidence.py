@@ -15,6 +15,7 @@ from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
 from picochat.artifacts.waivers import Waiver, check_waivers
 from picochat.checkpoint.format import ALLOWED_FILES, CheckpointManifest
+from picochat.checkpoint.shapes import count_elements
 from picochat.checkpoint.verify import check_checkpoint_files
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
@@ -46,6 +47,8 @@ class CheckpointFacts(NamedTuple):
     path: str
     manifest: CheckpointManifest | None
     problem: str
+    parameters: int | None = None
+    """Elements of the weights; None where this copy lacks them."""
 
 
 class RunEvidence:
@@ -167,7 +170,9 @@ class RunEvidence:
         if not folder.is_dir():
             return CheckpointFacts(relative, None, "missing")
         try:
-            return CheckpointFacts(relative, check_checkpoint_files(folder, self._left_out_of(relative)), "")
+            manifest = check_checkpoint_files(folder, self._left_out_of(relative))
+            weights = folder / layout.CKPT_WEIGHTS
+            return CheckpointFacts(relative, manifest, "", count_elements(weights) if weights.exists() else None)
         except PicochatError as err:
             names = {layout.CKPT_MANIFEST, *ALLOWED_FILES, *(path.name for path in folder.iterdir())}
             named = sorted(name for name in names if str(folder / name) in err.detail)
@@ -182,6 +187,13 @@ class RunEvidence:
     def weights(self) -> CheckpointFacts:
         """The checkpoint that is judged."""
         return self.checkpoints[layout.checkpoint_dir(JUDGED_STAGE)]
+
+    @property
+    def parameters(self) -> float | None:
+        """Of base, as its weights have them; where a copy lacks these, as those that grew out of them have."""
+        counted = [self.checkpoints[layout.checkpoint_dir(stage)].parameters for stage in (layout.BASE, layout.SFT)]
+        found = next((count for count in counted if count is not None), None)
+        return found if found is not None else self.report(layout.BASE).number("model", "parameters")
 
     def archived(self, relative: str) -> list[str]:
         """Older records of a file: `report.json` -> `report.001.json`, ..."""

@@ -73,7 +73,7 @@ def _judge(
 def _asked(loaded: LoadedProfile, check: str) -> dict[str, Any]:
     """What one profile asks: its column and thresholds, or that it does not judge the check."""
     row = next((row for row in loaded.profile.checks if row.id == check), None)
-    keys = ("column", "threshold", "warn_at", "minimum_n", "baseline")
+    keys = ("column", "threshold", "warn_at", "warn_below", "minimum_n", "baseline")
     asked = {key: getattr(row, key) if row else None for key in keys}
     return {"profile": loaded.profile.name, "version": loaded.profile.version, **asked}
 

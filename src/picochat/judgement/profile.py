@@ -26,6 +26,8 @@ class ProfileCheck(Config):
     """None where the check brings its own (a baseline, a benchmark's table)."""
     warn_at: float | None = None
     """A stricter threshold: what misses it warns."""
+    warn_below: float | None = None
+    """For a number that is good when it is low: so low that it says nothing, and warns."""
     minimum_n: int = Field(default=0, ge=0)
     baseline: Literal["bigram", "trigram"] | None = None
 
@@ -60,7 +62,7 @@ class LoadedProfile(NamedTuple):
 
 
 def load_profile(name: str, folder: Path = PROFILES, version: int = LATEST_VERSION) -> LoadedProfile:
-    """Reads a profile strictly: `NAME.toml`, or `NAME.1.toml` for an older version.
+    """Reads a profile strictly: `NAME.toml`, or `NAME.2.toml` for an older version.
 
     Raises `gate.profile` for an unknown name or version, `config.*` for a broken file.
     """

@@ -237,6 +237,13 @@ CHECKS: dict[str, CheckFacts] = {
         "rows",
         "<=",
     ),
+    "preflight": CheckFacts(
+        "faults of the judgement before training",
+        "a run that should not have started is no better for having ended",
+        "picochat run PROFILE --preflight-only --out-dir RUN before training, in a new run",
+        "faults",
+        "<=",
+    ),
     "prediction.inside": PREDICTION_CHECKS["prediction.inside"],
     "sft.duplicate_prompts": CheckFacts(
         "prompts of fine-tuning that stand twice",
@@ -311,6 +318,13 @@ CHECKS: dict[str, CheckFacts] = {
 }
 
 VERIFY_CHECKS: dict[str, CheckFacts] = {
+    "verify.bounded": CheckFacts(
+        "what is too large to be computed again",
+        "a number that is not computed again is worth as much as whoever reported it",
+        "run the stage again where the text is, and compare",
+        "",
+        "",
+    ),
     "verify.bundle": CheckFacts(
         "a bundle holds what its record lists",
         "a file that is added, exchanged or missing is not what was handed over",
@@ -323,6 +337,13 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
         "checkpoint folder",
         "weights that differ from their manifest are not the weights that were trained",
         "restore the folder, or train again",
+        "",
+        "",
+    ),
+    "verify.export": CheckFacts(
+        "an export holds what its record lists",
+        "a file that was changed after the proof is not the model that was proved",
+        "export again: picochat export hf RUN, or picochat export gguf RUN",
         "",
         "",
     ),
@@ -385,15 +406,18 @@ VERIFY_CHECKS: dict[str, CheckFacts] = {
 }
 """The kinds of findings of verify; a gate counts them all under `verify.chain`."""
 
-LATEST_VERSION = 2
+LATEST_VERSION = 3
 """Of the gate profiles. Older ones stay, so that a verdict under them can be computed again."""
 PROFILE_NAMES = ("research", "first_release", "skill_release")
 
 PROFILE_DIGESTS: dict[tuple[str, int], str] = {
+    ("research", 3): "37a04a3e841df22afb68acaaef0915a5d53ccebdb4fa537a241e0f182993651e",
     ("research", 2): "2c8fbd89bd2c5a8215a0ba27ad604ab98cabb6e8e8cb83475937000f1864ec48",
     ("research", 1): "e1dbbe8748f654bdd098d6a2301b0c3e54730f2b6d3ae76d24caa8db49482948",
+    ("first_release", 3): "8c87f9a6030ad739594e812eee2be555ee42f4e39bedcc1b0d83e78df5b34b13",
     ("first_release", 2): "c64bba63e5aba414cb104124cccec61601f9dcdc92513d32fa4eac0551610696",
     ("first_release", 1): "18363a8d305e5eaf3c131032802c648aa943076bf2befa2063f883fa245ca962",
+    ("skill_release", 3): "15fda2257ac373c5bc91d83ae932e2fb8540f1cb8cdb1b9b995e646d39de94a4",
     ("skill_release", 2): "ba3070f14eb1db3eebf9ffc43a1a1dcd9851772e1f79975e991b08bf7e0d90fa",
     ("skill_release", 1): "d95642e032cde7efc6e263785907ab5ccfc2caf558edebece4109c007847d4f4",
 }

@@ -42,10 +42,13 @@ def list_artifacts(store: RunStore) -> list[dict[str, Any]]:
 
 
 def iter_files(root: Path) -> list[str]:
-    """All files below a run that are not live, links included, in the order of their names."""
+    """All files below a run that are not live, links included, in the order of their names.
+
+    Exports are left out: no verdict rests on them, they come and go, and each has a record of its own.
+    """
     found = [Path(folder) / name for folder, _, names in os.walk(root) for name in names]
     relative = sorted(str(path.relative_to(root)) for path in found)
-    return [path for path in relative if not layout.is_live(path)]
+    return [path for path in relative if not layout.is_live(path) and not path.startswith(f"{layout.EXPORT}/")]
 
 
 def listed_digests(document: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -22,12 +22,15 @@ from picochat.judgement.carried import carried_results, not_judged_again
 from picochat.judgement.chain import check_chain, check_manifest, count_links, iter_refs
 from picochat.judgement.documents import Document, first_difference, load_document, same_numbers
 from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.exports import check_exports
 from picochat.judgement.findings import finding, short
 from picochat.judgement.gate import judge_evidence
 from picochat.judgement.handover import build_handover
 from picochat.judgement.history import check_history
 from picochat.judgement.profile import PROFILES, load_profile
+from picochat.judgement.recount import PART_BYTES, recount_as_asked
 from picochat.judgement.registry import LATEST_VERSION
+from picochat.judgement.rescan import MAX_BYTES, is_too_large
 from picochat.judgement.summary import build_content, iter_files, listed_digests
 from picochat.views.pages import render_pages
 
@@ -52,15 +55,12 @@ def verify_evidence(
     store = evidence.store
     gate = load_document(store, layout.GATE, "gate")
     summary = load_document(store, layout.SUMMARY, "summary")
-    found = [*check_chain(evidence), *check_history(evidence)]
+    found = [*check_chain(evidence), *check_history(evidence), *check_exports(evidence)]
     found += _check_gate(evidence, gate, profiles, today or utc_today())
     found += _check_summary(evidence, gate, summary)
     broken = any(result.verdict == "block" for result in found)
-    return (
-        found + [*_list_external(evidence)]
-        if broken
-        else [_whole(evidence, summary), *found, *_list_external(evidence)]
-    )
+    unproved = [*_list_external(evidence), *_list_bounded(evidence)]
+    return found + unproved if broken else [_whole(evidence, summary), *found, *unproved]
 
 
 def _whole(evidence: RunEvidence, summary: Document) -> CheckResult:
@@ -186,6 +186,17 @@ def _list_external(evidence: RunEvidence) -> Iterator[CheckResult]:
     absent = {ref.path: ref for _, ref in iter_refs(evidence) if ref.external and evidence.digest_of_ref(ref) is None}
     for path, ref in sorted(absent.items()):
         yield finding("verify.external", path, "external", short(ref.sha256), verdict="not_run", inputs=(ref.sha256,))
+
+
+def _list_bounded(evidence: RunEvidence) -> Iterator[CheckResult]:
+    """What a gate takes from a report because the text is too large to go through it again."""
+    if is_too_large(evidence):
+        text = f"not searched again: corpus and chat rows have over {MAX_BYTES:,} bytes"
+        yield finding("verify.bounded", layout.HONESTY, text, verdict="not_run")
+    counted = recount_as_asked(evidence)
+    if counted and not counted.whole:
+        text = f"baselines counted again on {PART_BYTES:,} bytes of each side: they are no higher than these allow"
+        yield finding("verify.bounded", layout.TOKENIZER_REPORT, text, verdict="not_run", pointer="/baselines")
 
 
 def _differing(stored: dict[str, Any], now: dict[str, Any]) -> list[str]:

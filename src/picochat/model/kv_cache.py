@@ -5,6 +5,8 @@ Suffixes: B batch, K kv heads, T time, h head_dim.
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -29,14 +31,25 @@ class KVCache:
         self.capacity = capacity
         self.length = 0
 
+    @classmethod
+    def over(cls, keys: Tensor, values: Tensor, length: int) -> Self:
+        """A cache in memory that another one owns, (n_layers, B, K, capacity, h), with `length` tokens filled."""
+        view = cls.__new__(cls)
+        view.keys, view.values, view.capacity, view.length = keys, values, keys.shape[3], length
+        return view
+
     def extend(self, layer: int, k_BKTh: Tensor, v_BKTh: Tensor) -> tuple[Tensor, Tensor]:
-        """Write one layer's new tokens after `length`; returns that layer's keys and values up to and with them."""
+        """Write one layer's new tokens after `length`; returns that layer's keys and values up to and with them.
+
+        They come back in the dtype of the new ones, whatever the cache keeps them in.
+        """
         end = self.length + k_BKTh.shape[2]
         if end > self.capacity:
             raise ValueError(f"a cache of {self.capacity} tokens cannot hold {end}")
         self.keys[layer, :, :, self.length : end] = k_BKTh
         self.values[layer, :, :, self.length : end] = v_BKTh
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        keys, values = self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        return keys.to(k_BKTh.dtype), values.to(v_BKTh.dtype)
 
     def advance(self, n_tokens: int) -> None:
         """Count `n_tokens` as filled, once every layer has written them."""

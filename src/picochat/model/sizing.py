@@ -60,6 +60,19 @@ def flops_per_token(config: ModelConfig, seq_len: int, *, causal: bool = False) 
     return 6 * count_parameters(config).matmul + (scores // 2 if causal else scores)
 
 
+def flops_by_part(config: ModelConfig, seq_len: int) -> dict[str, int]:
+    """`flops_per_token` by part: matrices of attention, scores of attention, MLP, and the LM head."""
+    parts = count_parameters(config)
+    scores = 12 * config.n_layers * config.n_heads * config.head_dim * seq_len
+    return {"attention": 6 * parts.attention, "scores": scores, "mlp": 6 * parts.mlp, "head": 6 * parts.embedding}
+
+
+def recompute_frac(config: ModelConfig, seq_len: int) -> float:
+    """What a second forward pass of every block adds to the operations that are executed, the head apart."""
+    parts = flops_by_part(config, seq_len)
+    return (parts["attention"] + parts["scores"] + parts["mlp"]) / 3 / flops_per_token(config, seq_len)
+
+
 def static_bytes_ddp(config: ModelConfig, *, fused: bool = True) -> int:
     """Float32 weights, gradients and two AdamW moments of a full replica; `foreach` AdamW holds one copy more."""
     return (16 if fused else 20) * count_parameters(config).total
@@ -86,7 +99,10 @@ def peak_bytes(
     chunk_tokens: int | None = None,
     compiled: bool = False,
 ) -> int:
-    """Peak memory of a bf16-autocast training step on one replica with fused AdamW, without allocator slack.
+    """A rule of thumb for the peak of a bf16 training step on one replica with fused AdamW, without allocator slack.
+
+    It is that of published networks whose residual stream is bf16. `model.step_memory` counts this network's own
+    tensors, whose stream is float32 under autocast; plans use that.
 
     With recomputed blocks only their inputs live: the peak is either at the loss (no gradients yet) or in the last
     backward. Without, about 51.5 bytes (eager) or 37 (compiled) are kept a feature, layer and token.
@@ -99,6 +115,11 @@ def peak_bytes(
         return round(16 * n_parameters + kept * config.n_layers * features + logits)
     inputs = 2 * config.n_layers * features
     return max(12 * n_parameters + inputs + logits, 16 * n_parameters + inputs + 45 * features)
+
+
+def kv_bytes_per_slot(config: ModelConfig, element_bytes: int) -> int:
+    """Keys and values of one sequence as long as the context: what each slot of an engine takes."""
+    return 2 * config.n_layers * config.n_kv_heads * config.head_dim * config.max_seq_len * element_bytes
 
 
 def needed_bytes(peak: int) -> int:

@@ -12,6 +12,7 @@ from picochat.data.config import DatasetConfig
 from picochat.data.shards.config import ShardSettings
 from picochat.distributed.config import DistributedConfig
 from picochat.model.config import ModelConfig
+from picochat.pipeline.spending.config import LaunchConfig
 from picochat.stages.base.config import BaseConfig
 from picochat.stages.evaluate.config import EvaluateConfig
 from picochat.stages.honesty.config import HonestyConfig
@@ -41,6 +42,7 @@ class RunConfig(Config):
     summary: SummaryConfig
     machine: MachineConfig
     distributed: DistributedConfig = DistributedConfig()
+    launch: LaunchConfig = LaunchConfig()
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> RunConfig:

@@ -21,12 +21,22 @@ from picochat.stages.contract import StopFlag
 from picochat.views.run_state import process_start
 
 INTERVAL_S = 2.0
+RECORD_BEATS = 15
+"""Beats between two records of what was spent: what a crash forgets at most is half a minute."""
 
 
 class Status(Protocol):
     """What the runner tells about itself at the end."""
 
     def close(self, state: str, error: dict[str, Any] | None = None) -> None: ...
+
+
+class Meter(Protocol):
+    """Counts what a run costs (see `pipeline.spending.meter`)."""
+
+    def tick(self) -> dict[str, Any]: ...
+
+    def record(self) -> None: ...
 
 
 class NoStatus:
@@ -53,9 +63,10 @@ class StatusThread:
         attempt: int,
         acknowledge: Callable[[str], None] = lambda request: None,
         interval_s: float = INTERVAL_S,
+        meter: Meter | None = None,
     ) -> None:
         self._store, self._live, self._stop, self._acknowledge = store, live, stop, acknowledge
-        self._attempt, self._interval_s = attempt, interval_s
+        self._attempt, self._interval_s, self._meter = attempt, interval_s, meter
         self._beat = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
@@ -74,6 +85,8 @@ class StatusThread:
         """Writes the last status: finished, failed, stopped or blocked."""
         self._ended.set()
         self._thread.join()  # or its last "running" could replace this one
+        if self._meter:
+            self._meter.record()
         self.write(state, error)
 
     def write(self, state: str, error: dict[str, Any] | None = None) -> None:
@@ -89,6 +102,7 @@ class StatusThread:
             "beat_at_s": round(time.monotonic(), 3),
             "updated_at": utc_now(),
             "error": error,
+            **(self._meter.tick() if self._meter else {}),
             **self._live,
         }
         fs.write_volatile(self._store.path(layout.STATUS), pretty_json(redact_tree(finite(status))))
@@ -98,8 +112,13 @@ class StatusThread:
             try:
                 self.write("running")
                 self._read_control()
+                self._record_spending()
             except PicochatError as err:
                 LOGGER.warning("status: %s", err.detail)
+
+    def _record_spending(self) -> None:
+        if self._meter and self._beat % RECORD_BEATS == 0:
+            self._meter.record()
 
     def _read_control(self) -> None:
         path = self._store.path(layout.CONTROL)

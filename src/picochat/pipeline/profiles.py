@@ -26,6 +26,8 @@ class Profile(NamedTuple):
     title: str
     build: Callable[[], RunConfig]
     ranks: int = 1
+    card: str = "cpu"
+    """What a plan is made for where nobody says: one card of the table a rank."""
 
 
 def tiny() -> RunConfig:
@@ -157,9 +159,9 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile("tiny", "0.76 M parameters, minutes on two CPU cores", tiny),
         Profile("small", "about 11 M parameters, an evening on a laptop", small),
-        Profile("h100-100m", "107 M parameters on one H100", h100_100m),
-        Profile("h100-100m-ddp8", "107 M parameters on eight H100", h100_100m, ranks=8),
-        Profile("h200-1b-ddp8", "1.12 B parameters on eight H200", h200_1b_ddp8, ranks=8),
+        Profile("h100-100m", "107 M parameters on one H100", h100_100m, card="h100-sxm"),
+        Profile("h100-100m-ddp8", "107 M parameters on eight H100", h100_100m, ranks=8, card="h100-sxm"),
+        Profile("h200-1b-ddp8", "1.12 B parameters on eight H200", h200_1b_ddp8, ranks=8, card="h200"),
     )
 }
 

@@ -29,6 +29,8 @@ from picochat.distributed.config import DistributedConfig
 from picochat.distributed.ranks import Ranks, SoloRanks
 from picochat.pipeline.config import Resolved, RunConfig
 from picochat.pipeline.live import NoStatus, Status, StatusThread
+from picochat.pipeline.spending.config import LaunchConfig
+from picochat.pipeline.spending.meter import SpendingMeter
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.contract import StageContext, StopFlag
 from picochat.stages.harness.config import HarnessConfig
@@ -61,6 +63,7 @@ class StageSpec(NamedTuple):
 
 
 ATTEMPT_KEYS = {f"distributed.{key}" for key in DistributedConfig.model_fields} | {"machine.workers"}
+ATTEMPT_KEYS |= {f"launch.{key}" for key in LaunchConfig.model_fields}
 """Settings of how processes share work: an attempt may have others than the one before. The fingerprint of a
 checkpoint holds what of them matters to a training."""
 STAGES = (
@@ -316,7 +319,16 @@ def run_stages(
         def acknowledge(request: str) -> None:
             events.emit("control_ack", live.get("stage", ""), request=request)
 
-        watch = StatusThread(store, live, factory.stop, attempt, acknowledge) if ranks.is_main else NoStatus()
+        def emit(kind: str, fields: dict[str, Any]) -> None:
+            events.emit(kind, live.get("stage", ""), **fields)
+
+        earlier = iter_events(store.path(layout.EVENTS))
+        meter = (
+            SpendingMeter(config.launch, earlier, factory.clock, factory.stop, emit, live) if ranks.is_main else None
+        )
+        watch = (
+            StatusThread(store, live, factory.stop, attempt, acknowledge, meter=meter) if ranks.is_main else NoStatus()
+        )
         with watch as status:
             try:
                 for spec in (*chosen_stages(config, names), *extra):

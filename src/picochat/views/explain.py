@@ -69,6 +69,8 @@ def _profiles(found: Content) -> Table:
     rows = []
     for asked in found["profiles"]:
         limits = [format_value(asked[key], found["unit"]) for key in ("threshold", "warn_at")]
+        if asked["warn_below"] is not None:
+            limits[1] += f", under {format_value(asked['warn_below'], found['unit'])}"
         column = (asked["column"] or "not judged").replace("_", " ")
         rest = [format_value(asked["minimum_n"] or None), asked["baseline"] or UNKNOWN]
         rows.append([asked["profile"], column, *limits, *rest])

@@ -1,6 +1,7 @@
 """picochat doctor: what it shows of the settings that ranks on GPUs would use."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ def environment(monkeypatch):
 def see_gpus(monkeypatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(total_memory=80 * 2**30))
 
 
 def call(*argv: str) -> str:
@@ -34,6 +37,8 @@ def test_the_settings_of_nccl_always_stand_in_the_json(monkeypatch, gpus):
     see_gpus(monkeypatch, gpus)
     facts = json.loads(call("--json"))["facts"]
     assert facts["cuda"] == [f"GPU {index}" for index in range(gpus)]
+    kinds = {(gpu["memory_bytes"], gpu["capability"], gpu["bf16"], gpu["flash"]) for gpu in facts["cuda_devices"]}
+    assert len(facts["cuda_devices"]) == gpus and kinds <= {(80 * 2**30, "9.0", True, True)}
     assert facts["nccl"] == {setting.name: setting.value for setting in SETTINGS} | {"NCCL_DEBUG": "INFO"}
 
 

@@ -26,16 +26,16 @@ GIVEN = ("--by", "Ada", "--reason", "agreed", "--until", "2999-01-01")
 
 
 class Configured(GreenRun):
-    """A run of few rows with a whole configuration, below the trigram's bits a byte."""
+    """A run of few rows with a whole configuration, above the bigram's bits a byte."""
 
     def write_run(self, failpoints: tuple[str, ...] = ()) -> None:
         super().write_run(failpoints)
         record = self.store.read(layout.RUN) | {"config": PROFILES["tiny"].build().as_dict()}
         self.store.write(layout.RUN, pretty_json(record))
 
-    def baselines(self) -> dict[str, Any]:
-        found = super().baselines()
-        return found | {"bigram": found["bigram"] | {"bpb": 1.0}}
+    def training_body(self, stage: str) -> dict[str, Any]:
+        body = super().training_body(stage)
+        return body | {"validation": body["validation"] | {"bpb": 3.0}}
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.redteam.signing import edit
 from tests.support import made_benchmarks as made
 from tests.support.green_run import GreenRun
 from tests.support.made_benchmarks import RIGHT, WRONG, FakeScorer, coin
@@ -15,6 +16,7 @@ from picochat.artifacts.store import RunStore
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes
 from picochat.evals.tasks import core_numbers
+from picochat.evals.tasks.blimp_paradigms import REGISTERED
 from picochat.evals.tasks.core_tasks import CORE_TASKS
 from picochat.evals.tasks.facts import TABLE
 from picochat.judgement import benchmarks
@@ -267,3 +269,54 @@ def test_another_sum_of_bytes_is_another_file(run: RunStore, tmp_path: Path):
     path.write_bytes(path.read_bytes() + b"\n")
     entry = next(entry for entry in list_statuses(RunEvidence(run)) if entry.name == "piqa")
     assert entry.status == "broken" and "not the file" in entry.why
+
+
+def blimp_of(root: Path, keep: Callable[[dict], bool], **body: Any) -> list[str]:
+    """The green run's BLiMP with some of its rows; the groups that lack items."""
+    rows = [row for row in iter_jsonl(root / "benchmarks/blimp/rows.jsonl") if keep(row)]
+    (root / "benchmarks/blimp/rows.jsonl").write_bytes(jsonl_bytes(rows))
+    edit(root, "benchmarks/blimp/report.json", lambda report: report.update(body))
+    (found,) = RunEvidence(RunStore(root)).benchmarks
+    assert not found.problem
+    return found.left_out
+
+
+def number_of(row: dict) -> int:
+    return int(row["id"].rpartition("/")[2])
+
+
+@pytest.mark.parametrize(
+    ("keep", "limit", "groups"),
+    [
+        (lambda row: True, None, 0),
+        (lambda row: number_of(row) <= 4, 4, 0),
+        (lambda row: True, 400, 0),
+        (lambda row: number_of(row) <= 4, None, 67),
+        (lambda row: number_of(row) > 6, 4, 67),
+        (lambda row: row["id"] != "passive_1/3", None, 1),
+        (lambda row: row["paradigm"] != "passive_1", None, 0),
+        (lambda row: True, 4, 67),
+    ],
+    ids=["all", "first", "high limit", "no limit said", "last", "one gone", "a paradigm gone", "more than the limit"],
+)
+def test_the_items_that_are_shown_are_fixed_before_they_are_scored(
+    keep: Callable[[dict], bool], limit: int | None, groups: int, bare: Path, copy: Copy
+):
+    assert len(blimp_of(copy(bare), keep, settings={"limit": limit})) == groups
+
+
+def test_a_registered_file_that_was_read_has_rows(bare: Path, copy: Copy):
+    """A file of one paradigm by its digest; a file that nobody published holds what it holds."""
+    files = [{"name": "passive_1.jsonl", "key": "passive_1", "sha256": REGISTERED["passive_1"], "registered": True}]
+    own = {"name": "own.jsonl", "key": "own", "sha256": "0" * 64, "registered": False}
+    root = copy(bare)
+    gone: Callable[[dict], bool] = lambda row: row["paradigm"] != "passive_1" and number_of(row) < 3  # noqa: E731
+    assert blimp_of(root, gone, files=[*files, own]) == ["passive_1"]
+    assert blimp_of(root, gone, files=[own]) == []
+
+
+@pytest.mark.parametrize("files", [7, [7], [{"sha256": []}], [{"sha256": None}]])
+def test_files_of_another_kind_are_no_crash(files: Any, bare: Path, copy: Copy):
+    root = copy(bare)
+    edit(root, "benchmarks/blimp/report.json", lambda report: report.update(files=files))
+    assert verify_run(RunStore(root))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.redteam.signing import edit
 from tests.support.green_run import GreenRun
 
 from picochat.artifacts.store import RunStore
@@ -16,9 +17,11 @@ from picochat.core.jsonio import canonical_json
 from picochat.evals.rows import OptionScore, Reply
 from picochat.evals.scoring import build_record, score_row
 from picochat.judgement import gate as gate_module
-from picochat.judgement.gate import judge_run
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.gate import judge_check, judge_run
 from picochat.judgement.profile import PROFILES, load_profile
 from picochat.judgement.registry import CHECKS, PROFILE_NAMES
+from picochat.judgement.rules.case import Case
 from picochat.judgement.rules.table import RULES
 
 N = 100
@@ -39,10 +42,12 @@ def test_the_tables_agree() -> None:
         assert loaded.genuine
         judged = {row.id for row in loaded.profile.checks}
         assert judged | set(loaded.profile.not_judged) >= set(CHECKS) and not judged & set(loaded.profile.not_judged)
-        unjudged = set(CHECKS) - judged - {"prediction.inside"}
+        unjudged = set(CHECKS) - judged
         assert len(unjudged) <= 1, "the one that belongs to another release"
         old = load_profile(name, version=1)
         assert old.genuine and "honesty.corpus" in old.profile.not_judged
+        older = load_profile(name, version=2)
+        assert older.genuine and {row.id for row in older.profile.checks} == judged - {"preflight", "prediction.inside"}
 
 
 def test_the_green_run_is_approved_under_every_profile_and_judged_alike_twice(bare: Path) -> None:
@@ -258,3 +263,22 @@ def test_a_set_asked_from_another_file_blocks(bare: Path, copy: Copy) -> None:
     path = root / "eval/report.json"
     path.write_bytes(path.read_bytes().replace(b'"source": "chat/eval.jsonl"', b'"source": "chat/heldout.jsonl"'))
     assert verdicts(root, "research")["gate.evidence"] == "block"
+
+
+@pytest.mark.parametrize(("version", "verdict"), [(2, "warn"), (3, "warn")])
+def test_a_corpus_that_was_hardly_seen_warns_under_both_versions(
+    version: int, verdict: str, bare: Path, copy: Copy
+) -> None:
+    root = copy(bare)
+    seen = [{"source": "notes", "unique_tokens": 40_000, "epoch_tokens": 40_000, "passes": 0.24}]
+    edit(root, "base/report.json", lambda body: body["training"].update(exposure=seen, epochs=0.24))
+    loaded = load_profile("skill_release", version=version)
+    row = next(row for row in loaded.profile.checks if row.id == "budget.replay")
+    assert (row.warn_below is None) == (version == 2)
+    evidence = RunEvidence(RunStore(root))
+    assert judge_check(Case(evidence, row, loaded, [])).verdict == verdict
+    seen[0]["passes"] = 0.26
+    edit(root, "base/report.json", lambda body: body["training"].update(exposure=seen))
+    assert judge_check(Case(RunEvidence(RunStore(root)), row, loaded, [])).verdict == "pass"
+    never = row.model_copy(update={"warn_below": 0.3})
+    assert judge_check(Case(RunEvidence(RunStore(root)), never, loaded, [])).verdict == "warn"

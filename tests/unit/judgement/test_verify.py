@@ -34,10 +34,10 @@ FILES = (
     "sft/checkpoint/train_state.json", "sft/ledger.jsonl", "sft/samples.jsonl", "sft/report.json", "sft/report.md",
     "eval/rows.jsonl", "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "eval/report.json",
     "benchmarks/blimp/rows.jsonl", "benchmarks/blimp/report.json", "gate.json", "summary.json", "summary.md",
-    "report.html", "model_card.md",
+    "report.html", "model_card.md", "preflight.json", "preflight.md",
 )  # fmt: skip
 SAME = {
-    "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
+    "preflight.md", "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
     "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl",
     "base/ledger.jsonl", "sft/ledger.jsonl",
     *(f"{stage}/checkpoint/{name}" for stage in ("base", "sft") for name in ("model.json", "train_state.json")),

@@ -363,7 +363,9 @@ def test_a_control_file_that_asks_for_nothing_known_is_survived(store, text):
 
 
 def test_a_stop_by_control_file_reaches_the_stage(store, monkeypatch):
-    monkeypatch.setattr("picochat.pipeline.runner.StatusThread", lambda *args: StatusThread(*args, interval_s=0.001))
+    monkeypatch.setattr(
+        "picochat.pipeline.runner.StatusThread", lambda *args, **kw: StatusThread(*args, interval_s=0.001, **kw)
+    )
 
     def work(ctx, config):
         fs.write_json(store.path(layout.CONTROL), {"request": "stop"})

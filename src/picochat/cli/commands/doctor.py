@@ -17,6 +17,8 @@ from picochat.core.fs import free_bytes
 from picochat.core.units import format_bytes
 
 PACKAGES = ("torch", "numpy", "pydantic", "click", "rich", "safetensors", "tokenizers", "tiktoken")
+RAW = ("nccl", "cuda_devices", "memory_bytes", "cpu_bf16", "free_disk_bytes")
+"""Facts for programs; a table shows them in other words."""
 LOW_DISK_BYTES = 2 * 2**30
 
 
@@ -60,16 +62,44 @@ def device_facts() -> dict[str, Any]:
     return {
         "cpu_features": ", ".join(cpu_features()) or "unknown",
         "threads": torch.get_num_threads(),
+        "memory": format_bytes(free) if (free := memory_bytes()) else "unknown",
+        "memory_bytes": memory_bytes(),
+        "cpu_bf16": precision == "bf16",
         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "cuda_devices": [gpu_facts(i) for i in range(torch.cuda.device_count())],
         "cpu_precision": f"{precision} ({reason})",
         "cxx_compiler": cxx_compiler(),
         "nccl": effective_settings(),
     }
 
 
+def gpu_facts(index: int) -> dict[str, Any]:
+    """Name, memory, and whether bf16 and fused attention run natively (both from compute capability 8.0 on)."""
+    import torch
+
+    capability = torch.cuda.get_device_capability(index)
+    return {
+        "name": torch.cuda.get_device_name(index),
+        "memory_bytes": torch.cuda.get_device_properties(index).total_memory,
+        "capability": ".".join(map(str, capability)),
+        "bf16": capability >= (8, 0),
+        "flash": capability >= (8, 0) and torch.backends.cuda.flash_sdp_enabled(),
+    }
+
+
+def memory_bytes() -> int | None:
+    """Main memory that is free for a new process; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None
+
+
 def fact_rows(facts: dict[str, Any]) -> list[list[str]]:
     """Facts as a table; the settings that ranks on GPUs would use stand in it only where there are GPUs."""
-    rows = [[key, str(value)] for key, value in facts.items() if key != "nccl"]
+    rows = [[key, str(value)] for key, value in facts.items() if key not in RAW]
     return rows + ([[name, value] for name, value in facts["nccl"].items()] if facts["cuda"] else [])
 
 

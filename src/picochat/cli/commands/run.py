@@ -11,16 +11,18 @@ from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
 from picochat.cli.launch import as_ranks
+from picochat.cli.preflighting import BLOCKED, judge_here, show
 from picochat.cli.session import work_on
 from picochat.cli.verdict import finish
 from picochat.core.config import merge, read_toml
 from picochat.core.units import format_count
 from picochat.pipeline.config import Resolved, needed, resolve, settings_layer
 from picochat.pipeline.profiles import PROFILES, load_profile
-from picochat.pipeline.runner import open_shared_run, require_machine
+from picochat.pipeline.runner import open_run, open_shared_run, require_machine
 from picochat.training.config import ResumeConfig
 
 TRAINING = (layout.BASE, layout.SFT)
+BEFORE_TRAINING = ("dataset", "honesty", "tokenizer", "shards")
 
 
 @click.command(epilog="Profiles: " + "; ".join(f"{p.name} ({p.title})" for p in PROFILES.values()))
@@ -36,12 +38,17 @@ TRAINING = (layout.BASE, layout.SFT)
 @click.option(
     "--dry-run", is_flag=True, help="Show the resolved configuration and where each value came from; run nothing."
 )
+@click.option(
+    "--preflight-only", is_flag=True, help="Build the data, judge whether the run should start, and train nothing."
+)
 @options.ddp_option
 @options.strategy_option
 @options.set_option
 @options.quiet_option
 @options.json_option
+@click.pass_context
 def run(
+    ctx: click.Context,
     profile: str,
     pack: str | None,
     out_dir: Path | None,
@@ -50,6 +57,7 @@ def run(
     precision: str | None,
     resume: bool,
     dry_run: bool,
+    preflight_only: bool,
     ddp: bool,
     strategy: str | None,
     settings: tuple[str, ...],
@@ -66,6 +74,11 @@ def run(
     if dry_run:
         print_json({"profile": profile, "config": resolved.config.as_dict(), "origins": resolved.origins})
         return
+    if preflight_only:
+        root = out_dir or (options.find_run(None).root if resume else options.new_run_dir(profile))
+        ctx.exit(
+            preflight_run(open_run(root, profile, resolved, resume=resume), profile, resolved, policy, quiet, as_json)
+        )
     with as_ranks(out_dir, resolved.config.distributed, ddp=ddp, uses=needed(resolved.config)) as ranks:
         require_machine(resolved.config.machine)
         root = out_dir or (options.find_run(None).root if resume else options.new_run_dir(profile))
@@ -74,6 +87,18 @@ def run(
         work_on(store, resolved.config, resume=resume, quiet=quiet, policy=policy, ranks=ranks)
     if ranks.is_main:
         finish(store, as_json=as_json, quiet=quiet)
+
+
+def preflight_run(
+    store: RunStore, profile: str, resolved: Resolved, policy: ResumeConfig, quiet: bool, as_json: bool
+) -> int:
+    """Builds what training reads, judges it into preflight.json, and returns the exit code."""
+    announce(store, resolved, quiet, ())
+    work_on(store, resolved.config, BEFORE_TRAINING, resume=True, quiet=quiet, policy=policy)
+    body = judge_here(store, resolved.config, profile, PROFILES[profile].ranks)
+    if as_json or not quiet:
+        show(body, as_json=as_json)
+    return BLOCKED if body["verdict"] == "blocked" else 0
 
 
 def absolute_pack(pack: str | None) -> str | None:

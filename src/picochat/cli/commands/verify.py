@@ -8,10 +8,12 @@ import click
 
 from picochat.artifacts.checks import CheckResult, overall
 from picochat.cli import options
+from picochat.cli.codec_source import find_imported
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.verdict import STYLES
 from picochat.core.errors import refuse
 from picochat.judgement.bundle.verify import is_bundle, verify_bundle
+from picochat.judgement.imported import verify_import
 from picochat.judgement.verify import verify_run
 from picochat.pipeline.runner import load_run_record
 from picochat.views.checks import check_rows
@@ -27,7 +29,10 @@ SHOWN_FILES = 3
 @options.json_option
 @click.pass_context
 def verify(ctx: click.Context, run: str | None, public_key: Path | None, quiet: bool, as_json: bool) -> None:
-    """Verify RUN (default: the newest) or a bundle. Exit code 4 when a file is not the recorded one, naming it."""
+    """Verify RUN (default: the newest), an imported model or a bundle.
+
+    Exit code 4 when a file is not the recorded one, naming it.
+    """
     name, results = _verify(run, public_key)
     verdict = overall(results)
     if as_json:
@@ -38,9 +43,11 @@ def verify(ctx: click.Context, run: str | None, public_key: Path | None, quiet: 
 
 
 def _verify(run: str | None, public_key: Path | None) -> tuple[str, list[CheckResult]]:
-    """(name, results) of a run or of a bundle."""
+    """(name, results) of a run, an imported model or a bundle."""
     if run not in (None, options.LAST) and is_bundle(Path(run)):
         return run, verify_bundle(Path(run), public_key)
+    if (imported := find_imported(run)) is not None and public_key is None:
+        return str(imported.root), verify_import(imported.root)
     store = options.find_run(run)
     load_run_record(store)
     if public_key is not None:

@@ -15,6 +15,8 @@ TextOf = Callable[[str, int], str]
 """The text of a document or row: (name of the training text, its number)."""
 HELDOUT = "heldout"
 """The set whose rows are compared as rows, too."""
+ROWS = "sft"
+"""The training text whose rows they are compared with."""
 
 
 @dataclass
@@ -57,6 +59,13 @@ class Findings:
             if low <= item < high:
                 return item_set, item_set.items[item - low]
         raise IndexError(item)
+
+    def found_in(self, number: int, against: str) -> set[str]:
+        """Ids of the items of a set that stand in a training text."""
+        low, high = self.bounds(number)
+        items, dirty = self.sets[number].items, self.items.sides[against].columns[low:high].any(axis=1)
+        found = {item.id for item, is_dirty in zip(items, dirty.tolist(), strict=True) if is_dirty}
+        return found | ({items[hit.heldout].id for hit in self.row_hits(number)} if against == ROWS else set())
 
     def row_hits(self, number: int) -> list[RowHit]:
         """What the rows of a set share with training rows; only held-out rows are compared."""

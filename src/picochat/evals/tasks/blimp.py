@@ -26,7 +26,7 @@ from picochat.evals.tasks.base import (
     required_text,
 )
 from picochat.evals.tasks.blimp_paradigms import PARADIGMS, REGISTERED
-from picochat.evals.tasks.facts import TABLE
+from picochat.evals.tasks.facts import GROUP_ITEMS, TABLE
 
 FACTS = TABLE["blimp"]
 FIELDS = ("sentence_good", "sentence_bad", "UID", "field")
@@ -113,7 +113,7 @@ def recompute_blimp(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "same_text": sum(row["good"] == row["bad"] for row in rows),
         "ties": sum(row["good_logprob"] == row["bad_logprob"] for row in rows),
         "disagreements": sum(bool(row["passed"]) != ok for row, ok in zip(rows, passed, strict=True)),
-        "partial": not set(PARADIGMS) <= set(paradigms),
+        "partial": any(paradigms.get(name, {"n": 0})["n"] < n for name, n in GROUP_ITEMS[FACTS.name].items()),
         "n_paradigms": len(paradigms),
         "paradigms_published": len(PARADIGMS),
         "paradigms": paradigms,

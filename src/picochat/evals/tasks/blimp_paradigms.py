@@ -100,4 +100,7 @@ REGISTERED = {
     "wh_island": "77824ca8c0008fb7a204e785ca2dcee1b2803f666bb545bd95cb8a51e04f1a4c",
     "wh_vs_that_with_gap": "56f1ca988a8ca368234f12359792c414fdfec2891154e3f8ce6404da1d3f3212",
 }
-"""sha256 of a paradigm's JSONL file, 1,000 pairs each. A file that is not listed is `unregistered`."""
+"""sha256 of a paradigm's JSONL file. A file that is not listed is `unregistered`."""
+
+PAIRS = 1_000
+"""Minimal pairs of each paradigm, as published."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from picochat.evals.statistics import chance_adjusted
 from picochat.evals.tasks.base import BenchmarkFacts
+from picochat.evals.tasks.blimp_paradigms import PAIRS, PARADIGMS
 from picochat.evals.tasks.blimp_paradigms import REGISTERED as BLIMP_DIGESTS
 
 FOUR_OPTIONS = chance_adjusted(0.30, 0.25)
@@ -133,3 +134,6 @@ TABLE: dict[str, BenchmarkFacts] = {
 
 REGISTERED: dict[str, dict[str, str]] = {name: BLIMP_DIGESTS if name == "blimp" else {} for name in TABLE}
 """By benchmark and key of a file its sha256. Only digests that were measured on the published files stand here."""
+
+GROUP_ITEMS: dict[str, dict[str, int]] = {"blimp": dict.fromkeys(PARADIGMS, PAIRS)}
+"""By benchmark and group the items of its published file, whose ids are GROUP/1, GROUP/2 and so on."""

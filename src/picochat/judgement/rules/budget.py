@@ -7,17 +7,18 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.judgement.documents import Document, value_at
+from picochat.judgement.recount import recount_fairly
 from picochat.judgement.rules.case import Case, Outcome, at_least, not_run, within
 
 SLACK = 1.25
-LEAST_PASSES = 0.25
-"""Under so many passes most of the corpus was never seen: its size says nothing about the model."""
+UNWRITTEN = {2: 0.25}
+"""By version of the profiles the `warn_below` of `budget.replay` that their files do not say."""
 
 
 def judge_target_ratio(case: Case) -> Outcome:
-    """Planned tokens of base a parameter (Hoffmann et al. 2022: about 20)."""
-    base = case.evidence.report(layout.BASE)
-    tokens, parameters = base.number("training", "planned_tokens"), base.number("model", "parameters")
+    """Planned tokens of base a parameter of its weights (Hoffmann et al. 2022: about 20)."""
+    base, parameters = case.evidence.report(layout.BASE), case.evidence.parameters
+    tokens = base.number("training", "planned_tokens")
     return at_least(
         case, tokens / parameters if tokens is not None and parameters else None, base, "/training/planned_tokens"
     )
@@ -38,7 +39,9 @@ def _planned_tokens(case: Case, base: Document) -> float | None:
 
 
 def judge_replay(case: Case) -> Outcome:
-    """Passes over the unique tokens of the source that was seen most often. A corpus that was hardly seen warns."""
+    """Passes over the unique tokens of the source that was seen most often. Under `warn_below` most of the corpus was
+    never seen: its size says nothing about the model.
+    """
     base = case.evidence.report(layout.BASE)
     place = (base.path, "/training/exposure")
     entries = base.value("training", "exposure")
@@ -47,7 +50,9 @@ def judge_replay(case: Case) -> Outcome:
         return not_run(place, n=0)
     most = max(*passes, _counted_passes(base, entries))
     found = within(case, most, place, n=len(passes))
-    return replace(found, verdict="warn") if found.verdict == "pass" and most < LEAST_PASSES else found
+    least = case.check.warn_below
+    least = UNWRITTEN.get(case.loaded.profile.version, 0.0) if least is None else least
+    return replace(found, verdict="warn") if found.verdict == "pass" and most < least else found
 
 
 def _counted_passes(base: Document, entries: list[Any]) -> float:
@@ -64,11 +69,17 @@ def _counted_passes(base: Document, entries: list[Any]) -> float:
 
 
 def judge_ngram(case: Case) -> Outcome:
-    """The point of the held-out bits per byte against the baseline of the profile; the interval is shown."""
+    """The point of the held-out bits per byte against the baseline of the profile; the interval is shown.
+
+    A baseline that stands above the one that counting again gives is not believed.
+    """
     base = case.evidence.report(layout.BASE)
     bpb, error = base.number("validation", "bpb"), base.number("validation", "bpb_se")
     name = str(case.check.baseline)
     baseline = case.evidence.documents[layout.TOKENIZER_REPORT].number("baselines", name, "bpb")
+    counted = recount_fairly(case.evidence)
+    most = counted.most(name) if counted else None
+    baseline = min(baseline, most) if baseline is not None and most is not None else baseline
     places = ((base.path, "/validation/bpb"), (layout.TOKENIZER_REPORT, f"/baselines/{name}/bpb"))
     if bpb is None or baseline is None:
         return not_run(*places)

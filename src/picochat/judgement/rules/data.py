@@ -118,8 +118,8 @@ def _balanced(source: dict[str, Any]) -> bool:
 
 def _is_long(case: Case) -> bool:
     base = case.evidence.report(layout.BASE)
-    steps, parameters = base.number("training", "planned_steps"), base.number("model", "parameters")
-    return is_long(int(steps or 0), int(parameters or 0))
+    steps = base.number("training", "planned_steps")
+    return is_long(int(steps or 0), int(case.evidence.parameters or 0))
 
 
 def _is_marked(shards: Document) -> bool:

@@ -33,6 +33,7 @@ def judge_score(case: Case) -> Outcome:
     """The lower bound of the chance-adjusted score is above 0 and its point reaches the threshold of its table.
 
     A benchmark without a threshold is shown and not judged; one that was asked in a setup of its own warns at best.
+    One that lacks items of its published files blocks: which items are shown was decided after they were scored.
     """
     judged = [found for found in _scored(case) if found.facts and found.facts.adjusted_threshold is not None]
     outcomes = [_judge_one(case, benchmark) for benchmark in judged]
@@ -48,9 +49,10 @@ def _judge_one(case: Case, benchmark: BenchmarkEvidence) -> Outcome:
         return not_run(place, n=numbers["n"])
     low, high = numbers["adjusted_interval"]
     threshold = benchmark.facts.adjusted_threshold
-    reached = low > 0 and numbers["adjusted"] >= threshold
+    reached = low > 0 and numbers["adjusted"] >= threshold and not benchmark.left_out
     verdict = "block" if not reached else "warn" if benchmark.own_setup else "pass"
-    return Outcome(verdict, numbers["adjusted"], threshold, numbers["n"], (low, high), (place,))
+    places = (place, (benchmark.rows_path, "")) if benchmark.left_out else (place,)
+    return Outcome(verdict, numbers["adjusted"], threshold, numbers["n"], (low, high), places)
 
 
 def _scored(case: Case) -> list[BenchmarkEvidence]:

@@ -1,7 +1,8 @@
 """Whether what the model is judged on stands in what it learned from: counts of the honesty report and of its hits.
 
-The larger of the two counts: a report that says less than its list of hits is no better for it. A set whose rows are
-not those that were scanned was not compared at all.
+The largest of three counts, the third of which is a search that is made again where the texts are small enough: a
+report that says less than its list of hits, or than the texts hold, is no better for it. A set whose rows are not those
+that were scanned was not compared at all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from picochat.judgement.benchmarks import BenchmarkEvidence
 from picochat.judgement.clean_scores import SECTION, build_contamination
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.rescan import rescan_fairly
 from picochat.judgement.rules.case import Case, Outcome, not_run, within
 
 CORPUS, SFT = "corpus", "sft"
@@ -60,11 +62,16 @@ def _judge_benchmark(case: Case, benchmark: BenchmarkEvidence) -> Outcome:
     entry, place = _scanned_set(case.evidence, name), _place(name)
     if entry is None or not entry["items"]:
         return not_run(place, n=0)
-    dirty = max(entry["dirty"], len(_hits(case.evidence)[name, CORPUS] | _hits(case.evidence)[name, SFT]))
+    hits, again = _hits(case.evidence), rescan_fairly(case.evidence)
+    found = again.in_any(name) if again else set()
+    dirty = max(entry["dirty"], len(hits[name, CORPUS] | hits[name, SFT]), len(found))
     outcome = within(case, dirty / entry["items"], place, n=entry["items"])
     threshold = benchmark.facts.adjusted_threshold if benchmark.facts else None
     clean = value_at(entry, "scores", "score", "clean")
-    if not dirty or threshold is None or (clean and clean["adjusted_interval"] and _reaches(clean, threshold)):
+    if not dirty or threshold is None:
+        return outcome
+    listed = value_at(_report(case.evidence).body, SECTION, "sets", name, "dirty_ids") or []
+    if found <= set(listed) and clean and clean["adjusted_interval"] and _reaches(clean, threshold):
         return outcome
     return replace(outcome, verdict="block")
 
@@ -96,12 +103,17 @@ def _count_dirty(case: Case, names: Iterable[str], against: str) -> Outcome:
         row = _matrix_row(evidence, name, against)
         if entry is None or row is None:
             return not_run(_place(name), n=0)
-        found = max(row["dirty"], len(_hits(evidence)[name, against]))
+        found = max(row["dirty"], len(_hits(evidence)[name, against]), _count_again(evidence, name, against))
         counts, items = counts + found, items + entry["items"]
         if found:
             places.append((layout.HONESTY_HITS, ""))
     outcome = within(case, float(counts), *(dict.fromkeys(places) or [PLACE]))
     return replace(outcome, n=items)
+
+
+def _count_again(evidence: RunEvidence, name: str, against: str) -> int:
+    again = rescan_fairly(evidence)
+    return len(again.found.get((name, against), ())) if again else 0
 
 
 def _report(evidence: RunEvidence) -> Document | None:

@@ -13,6 +13,7 @@ from picochat.judgement.rules import (
     integrity,
     memorisation,
     prediction,
+    preflight,
     skills,
     training,
 )
@@ -48,6 +49,7 @@ RULES: dict[str, Rule] = {
     "budget.replay": budget.judge_replay,
     "budget.target_ratio": budget.judge_target_ratio,
     "budget.trained": budget.judge_trained,
+    "preflight": preflight.judge_preflight,
     "prediction.inside": prediction.judge_inside,
     "base.beats_ngram": budget.judge_ngram,
     "sft.duplicate_prompts": training.sft_share("sft", "duplicate_prompts_frac"),

@@ -24,7 +24,7 @@ from picochat.data.contamination.index import ContaminationIndex, build_index
 from picochat.data.contamination.items import ItemSet, build_row_set, name_items
 from picochat.data.contamination.scan import find_items
 from picochat.data.pack import LoadedPack
-from picochat.stages.benchmark_items import READERS
+from picochat.evals.benchmark_items import READERS
 from picochat.stages.contract import StageContext
 from picochat.stages.dataset.chat import ChatSets
 from picochat.stages.dataset.join import CleanedPieces, Joined

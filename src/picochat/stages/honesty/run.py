@@ -7,38 +7,25 @@ shows them on all items, on the clean and on the dirty ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 import numpy as np
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import jsonl_bytes
-from picochat.core.workers import map_in_order
-from picochat.data.contamination.compare import TrainRows
 from picochat.data.contamination.documents import DocumentIndex, build_document_index
 from picochat.data.contamination.evidence import VAL, iter_hits
 from picochat.data.contamination.findings import Findings
 from picochat.data.contamination.index import build_index
 from picochat.data.contamination.items import text_of_row
-from picochat.data.contamination.jobs import (
-    CORPUS,
-    JOB_BYTES,
-    Needles,
-    Scanned,
-    corpus_jobs,
-    row_jobs,
-    scanner_builder,
-)
+from picochat.data.contamination.jobs import CORPUS, Needles, Scanned
 from picochat.data.contamination.report import Body, build_section
+from picochat.data.contamination.search import TrainTexts, compare_rows, search_texts
 from picochat.data.corpus import CorpusReader
+from picochat.judgement.judged_sets import Collected, collect_sets
 from picochat.stages.contract import StageContext
 from picochat.stages.honesty.config import HonestyConfig
-from picochat.stages.honesty.sets import Collected, collect_sets
 
 STAGE = "honesty"
-SFT = "sft"
-_BYTES_A_PROCESS = 8 * JOB_BYTES
-"""Under so much text for each of them, more processes take longer to start than they save."""
 
 
 def run(ctx: StageContext, config: HonestyConfig) -> None:
@@ -48,22 +35,26 @@ def run(ctx: StageContext, config: HonestyConfig) -> None:
     `run.stopped` between two pieces of the text.
     """
     store, record = ctx.store, ctx.record(STAGE, config)
-    collected = collect_sets(store, record)
-    paths = store.path(layout.CORPUS), store.path(layout.CORPUS_DOCUMENTS)
-    reader = CorpusReader(*paths)
+    manifest = store.require_outputs(layout.CORPUS_MANIFEST, "corpus_manifest")
+    for kind, path in (
+        ("corpus_manifest", layout.CORPUS_MANIFEST),
+        ("corpus", layout.CORPUS),
+        ("corpus_documents", layout.CORPUS_DOCUMENTS),
+    ):
+        record.add_input(kind, path)
+    collected = collect_sets(store, manifest.get("benchmarks", []), record.add_input)
+    corpus = store.path(layout.CORPUS), store.path(layout.CORPUS_DOCUMENTS)
+    texts = TrainTexts(corpus, store.path(layout.CHAT_TRAIN), collected.train)
+    reader = texts.reader()
     needles = Needles(build_index(collected.sets, config.contamination), _held_documents(reader, config))
-    findings = Findings(collected.sets, needles, _compare_rows(collected))
-    train_texts = map(text_of_row, collected.train)
-    jobs = chain(corpus_jobs(reader), row_jobs(SFT, train_texts))
-    train = reader.indices("train", planted=False)
-    size = int(reader.documents["length"][train].sum()) + store.path(layout.CHAT_TRAIN).stat().st_size
-    pieces = map_in_order(
-        scanner_builder(needles, paths),
-        jobs,
-        processes=max(1, min(ctx.workers, size // _BYTES_A_PROCESS)),
+    findings = Findings(collected.sets, needles, compare_rows(collected.train, collected.heldout))
+    search_texts(
+        findings,
+        texts,
+        ctx.workers,
         stop_reason=lambda: ctx.stop.reason,
+        watch=lambda pieces, size: _watched(ctx, pieces, size),
     )
-    findings.take((CORPUS, SFT), _watched(ctx, pieces, size))
     lines = list(iter_hits(findings, lambda against, number: _text_of(reader, collected, against, number)))
     store.write_evidence(layout.HONESTY_HITS, jsonl_bytes(lines))
     record.add_output("hits", layout.HONESTY_HITS)
@@ -80,13 +71,6 @@ def _held_documents(reader: CorpusReader, config: HonestyConfig) -> DocumentInde
     ordered = val[np.argsort(digests, kind="stable")].tolist()
     numbered = ((number, reader.text(number)) for number in ordered)
     return build_document_index(numbered, len(val), config.contamination)
-
-
-def _compare_rows(collected: Collected) -> list:
-    rows = TrainRows()
-    for row in collected.train:
-        rows.add(row)
-    return rows.compare(collected.heldout)
 
 
 def _text_of(reader: CorpusReader, collected: Collected, against: str, number: int) -> str:

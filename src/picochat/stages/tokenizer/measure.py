@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from picochat.data.sampling import Sample
 from picochat.data.split import Side
-from picochat.evals.ngram import ngram_baselines
-from picochat.stages.tokenizer.sampling import Sample
+from picochat.evals.baselines import TokenSample, encode_document, score_ngrams
 from picochat.tokenizer.special import N_SPECIAL
 from picochat.tokenizer.tokenizer import Tokenizer
 
@@ -28,36 +28,33 @@ class LabelledText(NamedTuple):
 
 @dataclass
 class TokenCounts:
-    """Totals over documents. `sample` keeps whole documents with <bos> and <eos> until a side's limit is reached."""
+    """Totals over documents. `sample` keeps whole documents of each side, train side or not, under a limit."""
 
     seen: np.ndarray
     """int64 [vocab_size]: how often an id stands in text."""
+    sample: dict[bool, TokenSample]
     source_tokens: Counter[str] = field(default_factory=Counter)
     source_bytes: Counter[str] = field(default_factory=Counter)
     side_tokens: Counter[bool] = field(default_factory=Counter)
     """By train side or not, <bos> and <eos> of each document included."""
-    sample: dict[bool, list[np.ndarray]] = field(default_factory=lambda: {True: [], False: []})
-    sample_tokens: Counter[bool] = field(default_factory=Counter)
 
 
 def count_tokens(documents: Iterable[LabelledText], tok: Tokenizer, sample_limit_tokens: int) -> TokenCounts:
     """Encodes every document once."""
-    counts = TokenCounts(np.zeros(tok.vocab_size, dtype=np.int64))
+    sample = {side: TokenSample(sample_limit_tokens) for side in (True, False)}
+    counts = TokenCounts(np.zeros(tok.vocab_size, dtype=np.int64), sample)
     for document in documents:
-        ids = np.concatenate([[tok.bos], tok.encode_array(document.text), [tok.eos]]).astype(np.int32)
-        _add_document(counts, document, ids, tok, sample_limit_tokens)
+        _add_document(counts, document, encode_document(tok, document.text), tok)
     return counts
 
 
-def _add_document(counts: TokenCounts, document: LabelledText, ids: np.ndarray, tok: Tokenizer, limit: int) -> None:
+def _add_document(counts: TokenCounts, document: LabelledText, ids: np.ndarray, tok: Tokenizer) -> None:
     text_ids = ids[1:-1]
     counts.seen += np.bincount(text_ids, minlength=tok.vocab_size)
     counts.source_tokens[document.source] += len(text_ids)
     counts.source_bytes[document.source] += int(tok.token_bytes[text_ids].sum())
     counts.side_tokens[document.is_train] += len(ids)
-    if counts.sample_tokens[document.is_train] + len(ids) <= limit:
-        counts.sample[document.is_train].append(ids)
-        counts.sample_tokens[document.is_train] += len(ids)
+    counts.sample[document.is_train].add(ids)
 
 
 def describe_vocabulary(counts: TokenCounts, tok: Tokenizer) -> dict[str, Any]:
@@ -96,15 +93,13 @@ def measure_baselines(counts: TokenCounts, tok: Tokenizer, limited: bool) -> dic
 
     `limited` when not all documents were counted.
     """
-    train, val, limit = counts.sample[True], counts.sample[False], counts.sample_tokens[True]
-    size, counted = sum(int(tok.token_bytes[ids].sum()) for ids in val), tok.token_bytes > 0
-    known = bool(train) and size > 0
-    scores = ngram_baselines(train, val, tok.vocab_size, size, counted=counted, max_train_tokens=limit) if known else {}
+    train, val = counts.sample[True], counts.sample[False]
+    sampled = {True: train.tokens, False: val.tokens}
     return {
-        "baselines": scores,
+        "baselines": score_ngrams(train, val, tok),
         "baselines_sample": {
-            "train_tokens": counts.sample_tokens[True],
-            "val_tokens": counts.sample_tokens[False],
-            "limited": limited or counts.sample_tokens != counts.side_tokens,
+            "train_tokens": train.tokens,
+            "val_tokens": val.tokens,
+            "limited": limited or any(counts.side_tokens[side] != tokens for side, tokens in sampled.items()),
         },
     }

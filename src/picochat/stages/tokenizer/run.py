@@ -8,6 +8,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.data.corpus import CorpusReader
+from picochat.data.sampling import Sample, draw_sample
 from picochat.data.split import Side
 from picochat.stages.contract import StageContext
 from picochat.stages.tokenizer.measure import (
@@ -17,7 +18,6 @@ from picochat.stages.tokenizer.measure import (
     describe_vocabulary,
     measure_baselines,
 )
-from picochat.stages.tokenizer.sampling import Sample, draw_sample
 from picochat.tokenizer.bpe import train_bpe
 from picochat.tokenizer.config import TokenizerConfig
 from picochat.tokenizer.tokenizer import FastPathProof, Tokenizer

@@ -20,9 +20,14 @@ Content = Mapping[str, Any]
 
 def render_model_card(content: Content, more: Content) -> str:
     """Metadata, then the verdict, then everything else."""
+    parts = [f"---\n{md.yaml(build_metadata(content, more))}\n---", *card_parts(content, more)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def card_parts(content: Content, more: Content) -> list[str]:
+    """The verdict, and the sections after it."""
     facts = content["facts"]
-    parts = [
-        f"---\n{md.yaml(build_metadata(content, more))}\n---",
+    return [
         _verdict(content),
         _section("Model", _model(facts, more)),
         _section("What it is for", _use(content)),
@@ -34,7 +39,6 @@ def render_model_card(content: Content, more: Content) -> str:
         _section("Cost", _cost(facts, more)),
         _section("How to check this card", _check(content, more)),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _section(title: str, body: str) -> str:

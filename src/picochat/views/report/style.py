@@ -7,12 +7,14 @@ from picochat.views.markup import Markup
 _LIGHT = """
 --ground: #ffffff; --panel: #f5f6f8; --ink: #1a1d21; --dim: #555d68; --rule: #d3d8de;
 --pass: #17663a; --pass-ground: #e0f3e7; --warn: #7a4b00; --warn-ground: #fdf0d3; --block: #a1121f;
---block-ground: #fde4e5; --other: #4a4f57; --other-ground: #e8eaed; --s0: #0b57a4; --s1: #b3470f; --s2: #17663a;
+--block-ground: #fde4e5; --waived: #5b2d8c; --waived-ground: #efe6fa; --other: #4a4f57;
+--other-ground: #e8eaed; --s0: #0b57a4; --s1: #b3470f; --s2: #17663a;
 """
 _DARK = """
 --ground: #14171b; --panel: #1d2126; --ink: #e8eaed; --dim: #a7b0bb; --rule: #3a414a;
 --pass: #8fdcab; --pass-ground: #14361f; --warn: #f3c875; --warn-ground: #3d2d08; --block: #ff9c9f;
---block-ground: #4a1519; --other: #c3c9d1; --other-ground: #2b3037; --s0: #7db4f5; --s1: #f2a06b; --s2: #8fdcab;
+--block-ground: #4a1519; --waived: #d0b3f5; --waived-ground: #35204f; --other: #c3c9d1;
+--other-ground: #2b3037; --s0: #7db4f5; --s1: #f2a06b; --s2: #8fdcab;
 """
 _SCREEN = """
 * { box-sizing: border-box; }
@@ -42,6 +44,7 @@ td .digest { font-size: .76em; }
   padding: .05rem .5rem; color: var(--other); background: var(--other-ground); }
 .badge.pass, .badge.approved { color: var(--pass); background: var(--pass-ground); }
 .badge.warn { color: var(--warn); background: var(--warn-ground); }
+.badge.waived { color: var(--waived); background: var(--waived-ground); }
 .badge.block, .badge.blocked { color: var(--block); background: var(--block-ground); }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .5rem 1.25rem;
   margin: .75rem 0; }

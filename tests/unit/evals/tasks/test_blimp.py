@@ -7,7 +7,8 @@ import pytest
 
 from picochat.core.errors import PicochatError
 from picochat.evals.tasks.blimp import read_blimp, recompute_blimp, score_blimp
-from picochat.evals.tasks.blimp_paradigms import PARADIGMS, REGISTERED
+from picochat.evals.tasks.blimp_paradigms import PAIRS, PARADIGMS, REGISTERED
+from picochat.evals.tasks.facts import GROUP_ITEMS
 
 
 def pair(number: int, uid: str = "passive_1", **fields: object) -> dict[str, object]:
@@ -102,12 +103,15 @@ def test_a_stored_pass_that_its_numbers_deny_is_counted_and_ignored(tmp_path: Pa
     assert (forged["disagreements"], forged["rate"]) == (4, 0.0)
 
 
-def test_all_67_paradigms_are_a_whole_benchmark() -> None:
+def test_all_pairs_of_67_paradigms_are_a_whole_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PAIRS == 1000 and set(GROUP_ITEMS["blimp"]) == set(PARADIGMS)
+    monkeypatch.setitem(GROUP_ITEMS, "blimp", dict.fromkeys(PARADIGMS, 2))
     row = {"field": "syntax", "good": "a", "bad": "b", "good_logprob": -1.0, "bad_logprob": -2.0, "passed": True}
-    rows = [{**row, "paradigm": name} for name in PARADIGMS]
+    rows = [{**row, "paradigm": name} for name in PARADIGMS * 2]
     assert len(set(PARADIGMS)) == 67 and set(REGISTERED) < set(PARADIGMS)
     assert recompute_blimp(rows)["partial"] is False
     assert recompute_blimp(rows[1:])["partial"] is True
+    assert recompute_blimp(rows[:67])["partial"] is True, "each paradigm is there, and half of its pairs"
 
 
 def test_numbers_that_are_none_and_counts_that_differ_are_refused(tmp_path: Path) -> None:

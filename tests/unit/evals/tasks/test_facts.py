@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from picochat.core.errors import PicochatError
+from picochat.evals.benchmark_items import READERS
 from picochat.evals.layouts.catalog import LAYOUTS, WITH_EXAMPLES
 from picochat.evals.statistics import centred_interval, chance_adjusted
 from picochat.evals.tasks.core_tasks import CORE_TASKS
@@ -12,7 +13,6 @@ from picochat.evals.tasks.facts import TABLE
 from picochat.evals.tasks.references import Reference, find_reference, load_references, references_of
 from picochat.judgement.benchmarks import KNOWN, METRICS
 from picochat.stages.benchmark.config import Name
-from picochat.stages.benchmark_items import READERS
 
 
 def test_every_benchmark_of_the_table_is_read_asked_judged_and_compared():

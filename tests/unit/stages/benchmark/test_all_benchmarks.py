@@ -11,6 +11,7 @@ from tests.support.made_benchmarks import WRITERS
 
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json, iter_jsonl
+from picochat.evals.benchmark_items import READERS
 from picochat.evals.layouts.catalog import LAYOUTS
 from picochat.judgement.benchmarks import KNOWN, load_benchmark
 from picochat.judgement.documents import load_document
@@ -18,7 +19,6 @@ from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.stages.benchmark.markdown import render_report
 from picochat.stages.benchmark.report import report_numbers
 from picochat.stages.benchmark.run import run
-from picochat.stages.benchmark_items import READERS
 from picochat.training.config import MachineConfig
 
 MACHINE = MachineConfig(device="cpu", threads=1)

@@ -77,7 +77,7 @@ def test_the_stage_writes_what_its_manifest_says(make: Make, prepared):
     assert texts == list(reader.iter_texts("val")) and len(shards.train) > 3
     assert {ref["path"] for ref in document["manifest"]["outputs"]} == {f"shards/{name}" for name in files_of(ctx)}
     assert {ref["kind"] for ref in document["manifest"]["inputs"]} == {
-        "corpus", "corpus_documents", "corpus_manifest", "tokenizer",
+        "corpus", "corpus_documents", "corpus_manifest", "tokenizer", "tokenizer_report",
     }  # fmt: skip
     assert document["checks"] == {"pieces": len(reader)} | dict.fromkeys(
         ("unknown", "wrong_side", "wrong_text", "misplaced_copies"), 0

@@ -14,13 +14,13 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.events import EventWriter, iter_events
+from picochat.data import sampling
 from picochat.data.corpus import CorpusReader, Document, corpus_writer
+from picochat.data.sampling import draw_sample
 from picochat.data.split import TRAIN, VAL
 from picochat.evals.ngram import ngram_baselines
 from picochat.stages.contract import StageContext
 from picochat.stages.tokenizer import run as stage
-from picochat.stages.tokenizer import sampling
-from picochat.stages.tokenizer.sampling import draw_sample
 from picochat.tokenizer.config import TokenizerConfig
 from picochat.tokenizer.tokenizer import Tokenizer
 
