@@ -9,6 +9,8 @@ from picochat.artifacts.store import RunLock, RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.verdict import STYLES
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.prediction import prediction_word
 from picochat.judgement.preflight.facts import LaunchFacts, MachineFacts
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.plan.build import build_plan
@@ -41,7 +43,8 @@ def judge_rented(store: RunStore | None, config: RunConfig, profile: str, asked:
 
 
 def _prediction(store: RunStore | None) -> str | None:
-    return "present" if store is not None and store.has(layout.PREDICTION) else None
+    """A prediction that does not follow from its ladder is none."""
+    return prediction_word(RunEvidence(store).prediction) if store is not None else None
 
 
 def _tokenises(store: RunStore | None, config: RunConfig) -> bool:
