@@ -128,7 +128,7 @@ def test_a_branch_that_was_killed_goes_on_and_one_that_would_differ_is_refused(l
     for name, changed, words in (
         ("seed", {"seed": 5}, "(seed, trunk 1, branch 5)"),
         ("rate", {"base.loop.lr": 1e-3}, "loop.lr"),
-        ("short", {"base.loop.tokens": 512 * 20}, "of the peak rate"),
+        ("short", {"base.loop.tokens": 512 * 26}, "of the peak rate"),
         ("gone", {"base.branch": str(tmp_path / "nowhere")}, "does not exist (base.branch)"),
     ):
         refused = train(name, **changed)
