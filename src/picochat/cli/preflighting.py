@@ -41,7 +41,10 @@ def judge_rented(store: RunStore | None, config: RunConfig, profile: str, asked:
 
 
 def _prediction(store: RunStore | None) -> str | None:
-    return "present" if store is not None and store.has(layout.PREDICTION) else None
+    """`present`, `refused` where it was recorded that nothing can be said, or None."""
+    if store is None or not store.has(layout.PREDICTION):
+        return None
+    return "refused" if store.read_report(layout.PREDICTION, "prediction").get("refusal") else "present"
 
 
 def _tokenises(store: RunStore | None, config: RunConfig) -> bool:
