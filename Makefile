@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test test-gpu faults redteam check bench install clean
+.PHONY: help demo test test-gpu test-clients faults redteam check bench install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the whole factory on built-in text, minutes on a laptop"
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
 	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
+	@echo "make test-clients  LangChain, LiteLLM and llm against a served model: fetches them into build/clients"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
@@ -42,6 +43,11 @@ test: $(VENV)/.dev
 # Its own pytest.ini, so that pytest and the package's dependencies are enough; PYTHONPATH may name more of them.
 test-gpu:
 	PYTHONPATH=src:$$PYTHONPATH $(PYTHON) -m pytest -c tests/gpu/pytest.ini -m gpu tests/gpu -q -rs
+
+# Beside the development tools, never among them: they bring many packages and pin some.
+test-clients: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target build/clients --upgrade langchain-openai litellm llm
+	PYTHONPATH=build/clients $(BIN)/pytest -q -rs tests/clients
 
 # Where strace, root or loop devices are missing, a bar is NOT RUN; --require-all makes that a failure.
 faults: $(VENV)/.dev

@@ -32,6 +32,7 @@ from picochat.judgement.registry import CHECKS, PROFILE_NAMES, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.profiles import PROFILES
+from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.training.config import ResumeConfig
 
@@ -121,6 +122,10 @@ def _config_lines() -> Iterator[str]:
     yield "| key | meaning |\n|---|---|"
     for name, field in ResumeConfig.model_fields.items():
         yield f"| `resume.{name}` | {_cell(field.description or '')} |"
+    yield "\n## serve\n\nOf `picochat serve` alone: `--set serve.KEY=VALUE`.\n"
+    yield "| key | meaning | default |\n|---|---|---|"
+    for name, field in ServeConfig.model_fields.items():
+        yield f"| `serve.{name}` | {_cell(field.description or '')} | {_value(field.default)} |"
     yield ""
 
 

@@ -15,11 +15,13 @@ from picochat.core.reasons import REASONS
 from picochat.judgement.registry import CHECKS, VERIFY_CHECKS
 from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.profiles import PROFILES
+from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}
 SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict())) | set(BenchmarkConfig.model_fields)
+SETTINGS |= {f"serve.{name}" for name in ServeConfig.model_fields}
 
 
 def iter_nodes() -> Iterator[tuple[Path, ast.AST]]:
