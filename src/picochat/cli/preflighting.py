@@ -9,6 +9,8 @@ from picochat.artifacts.store import RunLock, RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.verdict import STYLES
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.prediction import prediction_word
 from picochat.judgement.preflight.facts import LaunchFacts, MachineFacts
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.plan.build import build_plan
@@ -41,10 +43,8 @@ def judge_rented(store: RunStore | None, config: RunConfig, profile: str, asked:
 
 
 def _prediction(store: RunStore | None) -> str | None:
-    """`present`, `refused` where it was recorded that nothing can be said, or None."""
-    if store is None or not store.has(layout.PREDICTION):
-        return None
-    return "refused" if store.read_report(layout.PREDICTION, "prediction").get("refusal") else "present"
+    """A prediction that does not follow from its ladder is none."""
+    return prediction_word(RunEvidence(store).prediction) if store is not None else None
 
 
 def _tokenises(store: RunStore | None, config: RunConfig) -> bool:

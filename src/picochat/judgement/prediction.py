@@ -6,7 +6,7 @@ Evidence of three things: that the law gives what was said, that it was said bef
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from picochat.artifacts import layout
 from picochat.artifacts.ladder_record import Rung
@@ -45,6 +45,13 @@ class PredictionEvidence:
     def sound(self) -> bool:
         """Whether it says what its ladder says of this run, and said so before base began."""
         return self.document.usable and not self.differing and not self.faults
+
+
+def prediction_word(found: PredictionEvidence | None) -> Literal["present", "refused"] | None:
+    """What a launch may rely on: a sound prediction, or the recorded refusal to make one; None for anything else."""
+    if found is None or not found.sound:
+        return None
+    return "refused" if found.document.value("refusal") else "present"
 
 
 def load_prediction(

@@ -244,7 +244,7 @@ CHECKS: dict[str, CheckFacts] = {
         "faults",
         "<=",
     ),
-    "prediction.inside": PREDICTION_CHECKS["prediction.inside"],
+    **PREDICTION_CHECKS,
     "sft.duplicate_prompts": CheckFacts(
         "prompts of fine-tuning that stand twice",
         "few different prompts teach few different answers",

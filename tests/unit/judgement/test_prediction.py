@@ -10,10 +10,15 @@ from picochat.artifacts import layout
 from picochat.artifacts.reports import Manifest
 from picochat.evals.scaling.prediction import check_prediction, predict_loss
 from picochat.judgement.documents import Document
-from picochat.judgement.prediction import PredictionEvidence, build_plot, build_prediction, load_prediction
-from picochat.judgement.prediction_registry import PREDICTION_CHECKS
+from picochat.judgement.prediction import (
+    PredictionEvidence,
+    build_plot,
+    build_prediction,
+    load_prediction,
+    prediction_word,
+)
 from picochat.judgement.registry import CHECKS
-from picochat.judgement.rules.prediction import judge_inside, judge_present
+from picochat.judgement.rules.prediction import judge_inside
 from picochat.views.prediction import prediction_notes, prediction_table
 
 N, D = 755_000, 1_200_000
@@ -80,7 +85,7 @@ class Case:
 def test_a_sound_prediction_is_present_and_its_result_inside():
     found = evidence()
     assert found.sound and found.check_differing == []
-    assert judge_present(Case(found)).verdict == "pass"  # pyright: ignore[reportArgumentType]
+    assert prediction_word(found) == "present"
     inside = judge_inside(Case(found))  # pyright: ignore[reportArgumentType]
     assert inside.verdict == "pass" and inside.n == 17
     assert inside.interval is not None and inside.interval[0] < inside.measured < inside.interval[1]
@@ -91,17 +96,16 @@ def test_a_result_outside_blocks_no_further_than_its_column(factor: float):
     assert judge_inside(Case(evidence(factor))).verdict == "block"  # pyright: ignore[reportArgumentType]
 
 
-def test_without_a_prediction_neither_was_run():
-    for judge in (judge_present, judge_inside):
-        assert judge(Case(None)).verdict == "not_run"  # pyright: ignore[reportArgumentType]
+def test_without_a_prediction_nothing_is_inside():
+    assert judge_inside(Case(None)).verdict == "not_run"  # pyright: ignore[reportArgumentType]
+    assert prediction_word(None) is None
 
 
 def test_a_recorded_refusal_is_present_and_has_no_inside():
     ladder = make_ladder(noise=0.005)
     said = prediction_body(**predict_loss(ladder, 40 * 343_000, D))
     found = evidence(said=said)
-    present = judge_present(Case(found))  # pyright: ignore[reportArgumentType]
-    assert (present.verdict, present.measured) == ("pass", "refused")
+    assert prediction_word(found) == "refused"
     assert judge_inside(Case(found)).verdict == "not_run"  # pyright: ignore[reportArgumentType]
 
 
@@ -128,7 +132,7 @@ def test_what_does_not_follow_from_the_rungs_is_unsound(key: str, value: Any):
         document(layout.PREDICTION, said | {key: value}, SHA), None, Document("b", {}, None, "", "missing"), None
     )
     assert found.differing and not found.sound
-    assert judge_present(Case(found)).verdict == "block"  # pyright: ignore[reportArgumentType]
+    assert prediction_word(found) is None
     shown = build_prediction(found)
     assert shown is not None and shown["problem"] and shown["predicted"] is None
     assert prediction_table(shown).rows == [] and shown["problem"] in prediction_notes(shown)
@@ -145,7 +149,7 @@ def test_a_prediction_that_base_did_not_know_is_none():
     late = evidence(prediction="x" * 64)
     assert late.faults == ["base began without it"] and judge_inside(Case(late)).verdict == "not_run"  # pyright: ignore[reportArgumentType]
     assert late.result is not None and late.result["incomparable"]
-    assert judge_present(Case(late)).verdict == "block"  # pyright: ignore[reportArgumentType]
+    assert prediction_word(late) is None
 
 
 def test_a_result_that_is_missing_or_another_is_found():
@@ -168,7 +172,6 @@ def test_summary_and_chart_are_made_of_what_follows():
     assert build_plot(broken) is None
 
 
-def test_both_checks_say_what_they_mean_and_how_to_mend_them():
-    assert set(PREDICTION_CHECKS) == {"prediction.present", "prediction.inside"}
-    assert CHECKS["prediction.inside"] is PREDICTION_CHECKS["prediction.inside"]
-    assert all(facts.title and facts.why and facts.fix for facts in PREDICTION_CHECKS.values())
+def test_the_check_says_what_it_means_and_how_to_mend_it():
+    facts = CHECKS["prediction.inside"]
+    assert facts.title and facts.why and facts.fix

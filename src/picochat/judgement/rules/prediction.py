@@ -1,4 +1,4 @@
-"""Whether the loss was predicted before it was paid for, and whether it came out as predicted."""
+"""Whether the loss came out as predicted; whether it was predicted at all is asked before the run, by preflight."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from picochat.judgement.rules.case import Case, Outcome, not_run
 
 _SAID = (layout.PREDICTION, "/predicted")
 _CHECKED = (layout.PREDICTION_CHECK, "/inside")
-
-
-def judge_present(case: Case) -> Outcome:
-    """A sound prediction, or the recorded refusal to make one, either of them written before base began."""
-    found = case.evidence.prediction
-    if found is None:
-        return not_run(_SAID)
-    words = "refused" if found.document.value("refusal") else "predicted"
-    return Outcome("pass" if found.sound else "block", words if found.sound else "unsound", artifacts=(_SAID,))
 
 
 def judge_inside(case: Case) -> Outcome:
