@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test test-gpu test-vllm faults redteam check bench install clean
-.PHONY: help demo test test-gpu test-clients faults redteam check bench install clean
+.PHONY: help demo test test-gpu test-vllm test-clients faults redteam check bench install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -51,6 +50,7 @@ test-gpu:
 # vLLM pins a torch of its own, so it has an environment of its own; docs/how-to/export.md says which.
 test-vllm:
 	PYTHONPATH=src:.:$$PYTHONPATH $(PYTHON) -m pytest -c tests/vllm/pytest.ini tests/vllm -q -rs
+
 # Beside the development tools, never among them: they bring many packages and pin some.
 test-clients: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target build/clients --upgrade langchain-openai litellm llm
