@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test test-gpu test-vllm faults redteam check bench install clean
+.PHONY: help demo test test-gpu test-vllm test-clients faults redteam check bench install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
 	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make test-vllm  exports in vLLM, with the packages that $(PYTHON) has: nothing is installed"
+	@echo "make test-clients  LangChain, LiteLLM and llm against a served model: fetches them into build/clients"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
@@ -49,6 +50,11 @@ test-gpu:
 # vLLM pins a torch of its own, so it has an environment of its own; docs/how-to/export.md says which.
 test-vllm:
 	PYTHONPATH=src:.:$$PYTHONPATH $(PYTHON) -m pytest -c tests/vllm/pytest.ini tests/vllm -q -rs
+
+# Beside the development tools, never among them: they bring many packages and pin some.
+test-clients: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target build/clients --upgrade langchain-openai litellm llm
+	PYTHONPATH=build/clients $(BIN)/pytest -q -rs tests/clients
 
 # Where strace, root or loop devices are missing, a bar is NOT RUN; --require-all makes that a failure.
 faults: $(VENV)/.dev

@@ -77,7 +77,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="picochat-plan-") as place:
         for profile, settings in CASES.items():
             data = Path(place) / f"{profile}-data"
-            picochat("data", "build", "--profile", profile, "--out-dir", str(data), "--quiet")
+            build = ("--profile", profile, "--out-dir", str(data), "--set", "base.data_mode=sharded")
+            picochat("data", "build", "--quiet", *build)  # with shards comes a tokenizer
             foretold = predict(profile, settings)
             done = train(profile, settings, data, Path(place) / profile)
             error = foretold["tokens_per_s"] / done["tokens_per_s"] - 1

@@ -39,6 +39,7 @@ from picochat.judgement.sanity_registry import SANITY_CHECKS
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.prediction.config import LadderConfig
 from picochat.pipeline.profiles import PROFILES
+from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.training.config import ResumeConfig
 
@@ -136,6 +137,9 @@ def _config_lines() -> Iterator[str]:
     yield "| key | meaning | default |\n|---|---|---|"
     for name, field in LadderConfig.model_fields.items():
         yield f"| `ladder.{name}` | {_cell(field.description or '')} | {_value(field.default)} |"
+    yield "\n## serve\n\nOf `picochat serve` alone: `--set serve.KEY=VALUE`.\n"
+    for name, field in ServeConfig.model_fields.items():
+        yield f"| `serve.{name}` | {_cell(field.description or '')} | {_value(field.default)} |"
     yield ""
 
 

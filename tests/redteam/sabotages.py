@@ -148,6 +148,7 @@ def build_long(scene: Scene, *, boundary_tokens: bool) -> None:
     run.write_run()
     run.write_corpus(N)
     run.write_tokenizer()
+    run.write_preflight()
     train_on_shards(run, boundary_tokens=boundary_tokens)
     run.write_training(layout.SFT)
     run.write_eval(N)

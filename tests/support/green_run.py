@@ -324,6 +324,8 @@ class GreenRun:
         """Judged before it was trained, with the limits of a release."""
         config = self.store.read(layout.RUN)["config"]
         body = {"verdict": verdict, "column": column, "config_digest": settings_digest(config)} | changes
+        for name in (layout.PREFLIGHT, layout.PREFLIGHT_MD):
+            self.store.path(name).unlink(missing_ok=True)
         self.store.write(layout.PREFLIGHT_MD, b"# Preflight\n")
         self._report(layout.PREFLIGHT, "preflight", body, [layout.RUN], [layout.PREFLIGHT_MD])
 

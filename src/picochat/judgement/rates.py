@@ -76,10 +76,13 @@ def _check_baselines(evidence: RunEvidence, tokenizer: Document) -> Iterator[Che
 def _check_hits(evidence: RunEvidence) -> Iterator[CheckResult]:
     """What stands in a training text is on the list of the honesty report."""
     again, report = rescan_as_asked(evidence), evidence.documents.get(layout.HONESTY)
-    for name in again.sets if again and report else ():
+    if again is None or report is None:
+        return
+    scanned = (name for name in again.sets if report.value(SECTION, "sets", name) is not None)
+    for name in scanned:
         listed = report.value(SECTION, "sets", name, "dirty_ids")
-        listed = [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else None
-        if listed is not None and (missing := sorted(again.in_any(name) - set(listed))):
+        known = {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()
+        if missing := sorted(again.in_any(name) - known):
             text = f"lacks {len(missing):,} of {name} that stand in the training text: {missing[0]}"
             place = name.replace("/", "~1")
             yield finding("verify.rates", layout.HONESTY, text, pointer=f"/{SECTION}/sets/{place}/dirty_ids")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
+from picochat.core.jsonio import canonical_json, parse_json
 from picochat.data.contamination.config import ContaminationConfig
 from picochat.data.contamination.documents import build_document_index
 from picochat.data.contamination.findings import Findings
@@ -42,12 +43,12 @@ class Rescan(NamedTuple):
 
 def rescan_as_asked(evidence: RunEvidence) -> Rescan | None:
     """Searched by the rules of the run; None where the texts are not here, too large, or cannot be read."""
-    return _rescan(evidence, _rules(evidence))
+    return _rescan(evidence, canonical_json(_rules(evidence).as_dict()))
 
 
 def rescan_fairly(evidence: RunEvidence) -> Rescan | None:
     """Searched by the package's own rules, whatever the run was made with: other rules may find fewer items."""
-    return _rescan(evidence, ContaminationConfig())
+    return _rescan(evidence, canonical_json(ContaminationConfig().as_dict()))
 
 
 def has_own_rules(evidence: RunEvidence) -> bool:
@@ -78,11 +79,12 @@ def _count_bytes(evidence: RunEvidence) -> int:
 
 
 @lru_cache(maxsize=2)
-def _rescan(evidence: RunEvidence, rules: ContaminationConfig) -> Rescan | None:
+def _rescan(evidence: RunEvidence, rules: bytes) -> Rescan | None:
     if not _holds_texts(evidence) or is_too_large(evidence):
         return None
     try:
-        return _search(evidence, _collect(evidence), rules)
+        config = ContaminationConfig.from_dict(parse_json(rules, "rules"))
+        return _search(evidence, _collect(evidence), config)
     except _UNUSABLE:
         return None
 

@@ -37,7 +37,8 @@ FILES = (
     "report.html", "model_card.md", "preflight.json", "preflight.md",
 )  # fmt: skip
 SAME = {
-    "preflight.md", "honesty_hits.jsonl", "corpus_dropped.jsonl", "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
+    "preflight.md", "honesty_hits.jsonl", "corpus_dropped.jsonl",
+    "chat/train.jsonl", "chat/heldout.jsonl", "chat/eval.jsonl",
     "eval/fit_rows.jsonl", "eval/heldout_rows.jsonl", "benchmarks/blimp/rows.jsonl",
     "base/ledger.jsonl", "sft/ledger.jsonl",
     *(f"{stage}/checkpoint/{name}" for stage in ("base", "sft") for name in ("model.json", "train_state.json")),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from picochat.data.contamination.compare import RowHit
 from picochat.data.contamination.documents import DocumentTally
 from picochat.data.contamination.items import Item, ItemSet
@@ -63,8 +65,8 @@ class Findings:
     def found_in(self, number: int, against: str) -> set[str]:
         """Ids of the items of a set that stand in a training text."""
         low, high = self.bounds(number)
-        items, dirty = self.sets[number].items, self.items.sides[against].columns[low:high].any(axis=1)
-        found = {item.id for item, is_dirty in zip(items, dirty.tolist(), strict=True) if is_dirty}
+        items, columns = self.sets[number].items, self.items.sides[against].columns[low:high]
+        found = {items[place].id for place in np.flatnonzero(columns.any(axis=1)).tolist()}
         return found | ({items[hit.heldout].id for hit in self.row_hits(number)} if against == ROWS else set())
 
     def row_hits(self, number: int) -> list[RowHit]:

@@ -94,11 +94,12 @@ def fit_huber(points: Sequence[Point]) -> Law:
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a cell without a finite answer is never the best
 def _search(table: Array, scale: Array) -> Law:
     low, high = EXPONENTS
-    coarse = np.arange(round((high - low) / COARSE_STEP) + 1) * COARSE_STEP + low
+    coarse = np.arange(round((high - low) / COARSE_STEP) + 1, dtype=np.float64) * COARSE_STEP + low
     first = _best_of(table, scale, coarse, coarse)
     around = np.arange(-round(COARSE_STEP / FINE_STEP), round(COARSE_STEP / FINE_STEP) + 1) * FINE_STEP
-    fine = [np.clip(centre + around, low, high) for centre in (first.size_exponent, first.data_exponent)]
-    return _best_of(table, scale, *fine)
+    sizes = np.asarray(np.clip(first.size_exponent + around, low, high), np.float64)
+    data = np.asarray(np.clip(first.data_exponent + around, low, high), np.float64)
+    return _best_of(table, scale, sizes, data)
 
 
 def _best_of(table: Array, scale: Array, size_exponents: Array, data_exponents: Array) -> Law:

@@ -70,7 +70,7 @@ def _judge_benchmark(case: Case, benchmark: BenchmarkEvidence) -> Outcome:
     clean = value_at(entry, "scores", "score", "clean")
     if not dirty or threshold is None:
         return outcome
-    listed = value_at(_report(case.evidence).body, SECTION, "sets", name, "dirty_ids") or []
+    listed = case.evidence.documents[layout.HONESTY].value(SECTION, "sets", name, "dirty_ids") or []
     if found <= set(listed) and clean and clean["adjusted_interval"] and _reaches(clean, threshold):
         return outcome
     return replace(outcome, verdict="block")

@@ -28,8 +28,6 @@ def verdict(run: GreenRun, profile: str = "skill_release") -> str:
 
 def rewrite(run: GreenRun, **changes: Any) -> None:
     """Made again in time: the training's own record says when it began."""
-    for name in (layout.PREFLIGHT, layout.PREFLIGHT_MD):
-        run.store.path(name).unlink()
     run.write_preflight(**changes)
     body = run.store.read(layout.PREFLIGHT)
     began = run.store.read(layout.report_path(layout.BASE))["manifest"]["started_at"]
