@@ -8,7 +8,9 @@ tokens; the time of a round is from handing in all prompts to the last token, so
     ours-8, llama-8     eight prompts at once
     ours-bf16           one prompt, the weights in bfloat16 (a CPU with native bf16 alone)
 
-    python benchmarks/decode_speed.py [--rounds 5] [--threads 2] [--json]
+    python benchmarks/decode_speed.py [--rounds 5] [--threads 2] [--clock wall] [--json]
+
+On a machine with other work `--clock cpu --threads 1` counts CPU seconds of the process in place of those on the wall.
 
 What is unfair about it: llama.cpp is asked through its server in this process, which renders and parses a little JSON
 for each request; ours runs on a thread and sends each token to a function.
@@ -21,9 +23,21 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from typing import Any
 
-from decode_peers import NEW_TOKENS, SHAPE, SLOTS, build_hf, build_llama, build_ours, build_prompts, run_engine
+from decode_peers import (
+    NEW_TOKENS,
+    SHAPE,
+    SLOTS,
+    Prompts,
+    Timed,
+    build_hf,
+    build_llama,
+    build_ours,
+    build_prompts,
+    run_engine,
+)
 
 CONTESTANTS = {"ours": 1, "hf": 1, "llama": 1, "ours-8": SLOTS, "llama-8": SLOTS, "ours-bf16": 1}
 BARS = {("ours", "hf"): 1.5, ("ours", "llama"): 0.6, ("ours-8", "llama-8"): 1.0, ("ours-8", "ours"): 2.5}
@@ -34,12 +48,12 @@ LONG_PROMPT = 512
 def main() -> None:
     options = parse_options()
     if options.worker:
-        print(json.dumps(run_contestant(options.worker, options.threads)))
+        print(json.dumps(run_contestant(options.worker, options.threads, options.clock)))
         return
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTESTANTS}
     for number in range(options.rounds):
         for name in CONTESTANTS:
-            rounds[name].append(call_worker(name, options.threads))
+            rounds[name].append(call_worker(name, options))
             print(f"round {number + 1} {name}: {rounds[name][-1]['tokens_per_s']:,.0f} tokens/s", file=sys.stderr)
     show(rounds, options.json)
 
@@ -48,23 +62,24 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", choices=CONTESTANTS)
     return parser.parse_args()
 
 
-def call_worker(name: str, threads: int | None) -> dict[str, Any]:
+def call_worker(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One contestant in a fresh process, so that no thread pool or cache is shared."""
-    argv = [sys.executable, __file__, "--worker", name]
-    if threads:
-        argv += ["--threads", str(threads)]
+    argv = [sys.executable, __file__, "--worker", name, "--clock", options.clock]
+    if options.threads:
+        argv += ["--threads", str(options.threads)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1800)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_contestant(name: str, threads: int | None) -> dict[str, Any]:
+def run_contestant(name: str, threads: int | None, clock: str) -> dict[str, Any]:
     """The best of some repeats after a warm-up, and for ours what else is worth knowing."""
     count, engine = CONTESTANTS[name], None
     if name.startswith("ours"):
@@ -72,7 +87,7 @@ def run_contestant(name: str, threads: int | None) -> dict[str, Any]:
     else:
         run = build_hf(threads) if name == "hf" else build_llama(threads, count)
     run(build_prompts(count, 0))
-    seconds = min(run(build_prompts(count, seed)) for seed in range(1, REPEATS + 1))
+    seconds = min(measure(run, build_prompts(count, seed), clock) for seed in range(1, REPEATS + 1))
     found = {"tokens_per_s": count * NEW_TOKENS / seconds}
     if engine is not None:
         prompts = build_prompts(count, 9, LONG_PROMPT)
@@ -80,6 +95,13 @@ def run_contestant(name: str, threads: int | None) -> dict[str, Any]:
         found["bytes_per_slot"] = engine.bytes_per_slot
         engine.close()
     return found
+
+
+def measure(run: Timed, prompts: Prompts, clock: str) -> float:
+    """Seconds on the wall, or of this process on all its threads."""
+    before = time.process_time()
+    wall = run(prompts)
+    return wall if clock == "wall" else time.process_time() - before
 
 
 def show(rounds: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
@@ -108,9 +130,7 @@ def show(rounds: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=1))
         return
-    print(
-        f"{SHAPE['dim']} wide, {SHAPE['n_layers']} layers, CPU: {', '.join(facts['cpu']) or 'no matrix units'}"
-    )
+    print(f"{SHAPE['dim']} wide, {SHAPE['n_layers']} layers, CPU: {', '.join(facts['cpu']) or 'no matrix units'}")
     for name, value in medians.items():
         late = f"   first token after {LONG_PROMPT} of a prompt {first[name]:,.0f} ms" if name in first else ""
         print(f"{name:<10} {value:8,.0f} tokens/s{late}")
