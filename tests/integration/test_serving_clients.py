@@ -122,6 +122,18 @@ def test_generation_of_lm_eval_and_its_stops(harness: Any):
         harness.generate_until(instances("generate_until", [("the cat", {"until": list("abcde"), "max_gen_toks": 8})]))
 
 
+def test_chats_of_lm_eval(process: Process, harness: Any):
+    from lm_eval.models.openai_completions import LocalChatCompletion
+
+    chat = LocalChatCompletion(base_url=f"{process.url}/v1/chat/completions", model=MODEL, max_retries=1)
+    talk = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "Spell cat."}]
+    asked = (chat.apply_chat_template(talk), {"until": ["x"], "max_gen_toks": 6, "temperature": 0})
+    [said] = chat.generate_until(instances("generate_until", [asked]))
+    body = {"model": MODEL, "messages": talk, "max_tokens": 6, "temperature": 0, "stop": ["x"]}
+    with process.client() as http:
+        assert http.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"] == said
+
+
 @pytest.fixture(scope="session")
 def npm_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the official npm client."""

@@ -102,6 +102,7 @@ def serving(
     limits: Limits | None = None,
     load: Callable[[], Service] | None = None,
     config: ServeConfig | None = None,
+    send_buffer: int = 0,
     **changed: Any,
 ) -> Iterator[Served]:
     """A server of a fake or real engine, until the block ends."""
@@ -115,6 +116,8 @@ def serving(
         on_ready=lambda service: ready.set(),
     )
     listener = bind("127.0.0.1", 0)
+    if send_buffer:  # Or the kernel takes megabytes of an answer that nobody reads.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

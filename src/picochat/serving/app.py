@@ -123,7 +123,10 @@ class Routes:
         _require_json(request)
         record: Record = request.scope["picochat"]
         plan = await self._plan(await request.body(), model, plan_type, service, record)
-        ticket = submit(service.engine, plan.requests, self._metrics)
+        try:
+            ticket = submit(service.engine, plan.requests, self._metrics)
+        except EngineFailed as err:
+            return error_response(self._failure(err, record))
         record.prompt_tokens = plan.prompt_tokens
         if plan.request.stream:
             return EventStream(

@@ -28,15 +28,22 @@ class Metrics:
 
     def __init__(self, service: Callable[[], Service | None]) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        own = {"registry": self._registry}
-        self._requests = Counter("picochat_requests", "Requests by route and status", ["route", "status"], **own)
-        self._prompt = Counter("picochat_prompt_tokens", "Tokens of prompts", **own)
-        self._completion = Counter("picochat_completion_tokens", "Tokens of answers", **own)
+        own = self._registry
+        names = ["route", "status"]
+        self._requests = Counter("picochat_requests", "Requests by route and status", names, registry=own)
+        self._prompt = Counter("picochat_prompt_tokens", "Tokens of prompts", registry=own)
+        self._completion = Counter("picochat_completion_tokens", "Tokens of answers", registry=own)
         self._first = Histogram(
-            "picochat_time_to_first_token_seconds", "From the request to its first token", buckets=FIRST_TOKEN_S, **own
+            "picochat_time_to_first_token_seconds",
+            "From the request to its first token",
+            buckets=FIRST_TOKEN_S,
+            registry=own,
         )
         self._next = Histogram(
-            "picochat_time_between_tokens_seconds", "Between two tokens of an answer", buckets=NEXT_TOKEN_S, **own
+            "picochat_time_between_tokens_seconds",
+            "Between two tokens of an answer",
+            buckets=NEXT_TOKEN_S,
+            registry=own,
         )
         self._registry.register(_EngineCollector(service))
 

@@ -119,7 +119,7 @@ def _require_whole(piece: Piece) -> None:
 
 
 def submit(engine: Engine, requests: Sequence[Request], timings: Timings) -> Ticket:
-    """Hands requests to the engine. Raises `queue_full`, `context_length_exceeded`, `draining`."""
+    """Hands requests to the engine. Raises `queue_full`, `context_length_exceeded`, or `EngineFailed`."""
     ticket = Ticket(engine, len(requests), timings)
     try:
         ticket.hand_in(requests)
@@ -135,5 +135,5 @@ def _as_api_error(err: PicochatError) -> Exception:
     if err.code == "engine.context":
         return ApiError("context_length_exceeded", err.detail)
     if err.code == "engine.closed":
-        return ApiError("draining", "the server is shutting down and takes no new requests")
+        return EngineFailed(err.detail)
     return err

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import http
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import unquote
 
 import h11
@@ -191,7 +191,7 @@ class GuardedProtocol(H11Protocol):
         cycle.more_body = False
         cycle.message_event.set()
         self.cycle = cycle
-        task = self.loop.create_task(cycle.run_asgi(self.app))
+        task = self.loop.create_task(cycle.run_asgi(cast(Any, self.app)))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

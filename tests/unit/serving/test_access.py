@@ -10,7 +10,7 @@ from tests.support.served import DIGEST, MODEL, Served, served_model, serving
 
 from picochat.core.errors import PicochatError
 from picochat.judgement.served_verdict import ServedVerdict
-from picochat.serving.protocol.errors import CODES, ApiError
+from picochat.serving.protocol.errors import CODES
 from picochat.serving.served import Service
 from picochat.serving.settings import ServeConfig
 
@@ -99,14 +99,19 @@ def test_no_web_page_may_use_the_model(server: Served):
     assert error_of(preflight) == (403, "origin_not_allowed")
 
 
-@pytest.mark.parametrize("queue_code", ["queue_full", "context_length_exceeded", "draining"])
-def test_what_the_engine_refuses_is_told_as_clients_know_it(server: Served, engine: FakeEngine, queue_code: str):
-    """Codes of the engine are registered with it; here they are stood in for by the translation alone."""
-    err = ApiError(queue_code, "as the engine says")
-    engine.refusal = err  # type: ignore[assignment]
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("engine.queue_full", (429, "queue_full")),
+        ("engine.context", (400, "context_length_exceeded")),
+        ("engine.closed", (500, "internal_error")),
+    ],
+)
+def test_what_the_engine_refuses_is_told_as_clients_know_it(server: Served, engine: FakeEngine, code: str, told):
+    engine.refusal = PicochatError(code, "as the engine says")
     answer = server.complete()
-    assert error_of(answer)[1] == queue_code
-    assert ("retry-after" in answer.headers) == (queue_code in ("queue_full", "draining"))
+    assert error_of(answer) == told
+    assert ("retry-after" in answer.headers) == (told[0] == 429)
 
 
 def test_an_exception_is_an_internal_error_and_the_log_has_the_rest(server, engine, caplog):

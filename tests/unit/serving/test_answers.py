@@ -11,6 +11,7 @@ from tests.support.fake_engine import FakeEngine, says
 from tests.support.served import CONTEXT, DIGEST, MODEL, Served, events, until
 
 from picochat.inference.engine.request import Piece, Request, ScoredToken
+from picochat.tokenizer.codec import PicochatCodec
 
 ANSWER = " sat on the mat"
 
@@ -290,6 +291,14 @@ def test_what_does_not_fit_the_context_is_refused_with_all_numbers(server, engin
     for number in numbers:
         assert number in error["message"]
     assert engine.asked == []
+
+
+def test_a_text_that_cannot_fit_is_refused_before_it_is_encoded(server: Served, engine: FakeEngine, monkeypatch):
+    monkeypatch.setattr(PicochatCodec, "encode", lambda *_: pytest.fail("it was encoded"))
+    for answer in (server.complete(["a", "x " * 40_000]), server.chat("x " * 40_000)):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (400, "context_length_exceeded")
+        assert "96 tokens: at least " in error["message"]
 
 
 def test_a_chat_without_a_limit_has_the_rest_of_the_context(server: Served, engine: FakeEngine):

@@ -29,7 +29,7 @@ JSON = b"Content-Type: application/json\r\n"
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
     codec = tiny_codec()
-    with serving(FakeEngine(says(codec, " sat on the mat")), codec, limits=LIMITS) as served:
+    with serving(FakeEngine(says(codec, " sat on the mat")), codec, limits=LIMITS, send_buffer=8192) as served:
         yield served
 
 
@@ -252,5 +252,6 @@ def test_a_client_that_reads_nothing_is_let_go(server: Served):
         guard = server.server.config.http.guard
         assert until(lambda: guard.in_work == 1)
         assert until(lambda: server.engine.stats().busy_slots == 0)
+        assert guard.in_work == 1, "it lies in memory now"
         assert until(lambda: guard.in_work == 0, limit_s=5)
     server.engine.script = says(tiny_codec(), " sat on the mat")

@@ -55,11 +55,6 @@ def serve(
     from picochat.cli.serve_source import find_source, read_config
     from picochat.serving.server import bind, serve_forever
 
-    def load() -> Service:
-        from picochat.cli.serving import load_service  # torch, after the address answers
-
-        return load_service(source, config, device)
-
     config, source = read_config(settings), find_source(run, checkpoint, tokenizer)
     console = build_console()
     listener = bind(host, port)
@@ -72,8 +67,14 @@ def serve(
             console.print(text, markup=False)
             sys.stdout.flush()
 
+    def load() -> Service:
+        """Runs beside the server, when signals and requests are answered already."""
+        say(f"listening on {url}, loading {source.checkpoint}")
+        from picochat.cli.serving import load_service  # torch, which takes seconds
+
+        return load_service(source, config, device)
+
     say(f"picochat serve: {NOTICE}")
-    say(f"listening on {url}, loading {source.checkpoint}")
     try:
         serve_forever(
             listener,
