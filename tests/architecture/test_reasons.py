@@ -25,11 +25,8 @@ PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}
 SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict()))
 SETTINGS |= {*BenchmarkConfig.model_fields, *ForeignConfig.model_fields}
-SETTINGS |= {f"ladder.{key}" for key in LadderConfig.model_fields} | {
-    f"serve.{key}" for key in ServeConfig.model_fields
-}
-SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict())) | set(BenchmarkConfig.model_fields)
-SETTINGS |= {f"serve.{name}" for name in ServeConfig.model_fields}
+SETTINGS |= {f"ladder.{key}" for key in LadderConfig.model_fields}
+SETTINGS |= {f"serve.{key}" for key in ServeConfig.model_fields}
 
 
 def iter_nodes() -> Iterator[tuple[Path, ast.AST]]:
