@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.npm import install_npm, run_node
 from tests.support.served_run import MODEL, Process, serve, write_served_run
 
 pytestmark = [
@@ -17,6 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 KEY = "any"
+VERCEL = ("ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92")
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,11 @@ def test_the_llm_program(process: Process, tmp_path: Path):
         for more in ([], ["--no-stream"])
     ]
     assert said[0].stdout.strip() and said[0].stdout == said[1].stdout
+
+
+def test_vercels_sdk(process: Process, tmp_path_factory: pytest.TempPathFactory):
+    folder = install_npm(tmp_path_factory.mktemp("vercel"), *VERCEL)
+    seen = run_node(folder, "vercel_client.mjs", f"{process.url}/v1", MODEL)
+    assert seen["text"] and seen["streamed"] == seen["text"] and seen["completed"]
+    assert seen["usage"][0] == seen["usage"][1] <= 8
+    assert seen["refused"] == [400, False], "what will not change is not asked again"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.engines import answer
+from tests.support.npm import install_npm, run_node
 from tests.support.served_run import CONTEXT, MODEL, Process, serve, write_served_run
 
 from picochat.artifacts import layout
@@ -23,7 +22,6 @@ from picochat.tokenizer.codec import PicochatCodec
 from picochat.tokenizer.tokenizer import Tokenizer
 
 NPM_OPENAI = "openai@7.59.0"
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -134,30 +132,9 @@ def test_chats_of_lm_eval(process: Process, harness: Any):
         assert http.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"] == said
 
 
-@pytest.fixture(scope="session")
-def npm_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the official npm client."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("NOT RUN: node and npm are not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--cache", str(folder / "cache")]
-    try:
-        done = subprocess.run([*command, NPM_OPENAI], cwd=folder, capture_output=True, text=True, timeout=120)
-    except subprocess.TimeoutExpired:
-        pytest.skip("NOT RUN: npm could not fetch the client within 120 s")
-    if done.returncode:
-        pytest.skip(f"NOT RUN: npm cannot install {NPM_OPENAI}: {done.stderr.strip().splitlines()[:1]}")
-    shutil.copy(HERE.parent / "support" / "npm_client.mjs", folder / "client.mjs")
-    return folder
-
-
-def test_the_official_npm_client(process: Process, npm_client: Path):
-    done = subprocess.run(
-        ["node", "client.mjs", f"{process.url}/v1", MODEL], cwd=npm_client, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+def test_the_official_npm_client(process: Process, tmp_path_factory: pytest.TempPathFactory):
+    folder = install_npm(tmp_path_factory.mktemp("npm"), NPM_OPENAI)
+    seen = run_node(folder, "npm_client.mjs", f"{process.url}/v1", MODEL)
     assert (seen["models"], seen["model"]) == ([MODEL], "not_run")
     assert seen["text"] and seen["textStream"] == seen["text"]
     assert seen["chat"] == seen["chatStream"] == seen["helper"]

@@ -293,6 +293,14 @@ def test_what_does_not_fit_the_context_is_refused_with_all_numbers(server, engin
     assert engine.asked == []
 
 
+def test_a_title_that_an_interface_asks_for_overflows_a_small_context_cleanly(server: Served, engine: FakeEngine):
+    """As web interfaces send it after a first answer: a long instruction, a limit of their own, fields with null."""
+    task = "### Task: Generate a concise, 3-5 word title with an emoji summarizing the chat history. " * 8
+    body = {"model": MODEL, "messages": [{"role": "user", "content": task}], "stream": False}
+    answer = server.post("/v1/chat/completions", body | {"max_completion_tokens": 1000, "metadata": None, "stop": None})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+
 def test_a_text_that_cannot_fit_is_refused_before_it_is_encoded(server: Served, engine: FakeEngine, monkeypatch):
     monkeypatch.setattr(PicochatCodec, "encode", lambda *_: pytest.fail("it was encoded"))
     for answer in (server.complete(["a", "x " * 40_000]), server.chat("x " * 40_000)):
