@@ -14,7 +14,6 @@ help:
 	@echo "make test    every test that runs on a CPU (REAL_DATA=folder adds those on real data)"
 	@echo "make test-gpu  what needs a GPU, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make test-vllm  exports in vLLM, with the packages that $(PYTHON) has: nothing is installed"
-	@echo "make test-clients  LangChain, LiteLLM and llm against a served model: fetches them into build/clients"
 	@echo "make test-clients  LangChain, LiteLLM, llm and Vercel's SDK against a served model: fetches them into build/clients"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
