@@ -14,8 +14,9 @@ from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import utc_now
 from picochat.core.errors import refuse
+from picochat.judgement.rules.preflight import settings_digest
 from picochat.pipeline.config import RunConfig
-from picochat.pipeline.launch.dry_run import STEPS, settings_digest
+from picochat.pipeline.launch.dry_run import STEPS
 from picochat.pipeline.launch.records import (
     LaunchPlan,
     Money,

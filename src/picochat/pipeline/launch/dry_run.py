@@ -20,7 +20,7 @@ from picochat.checkpoint.format import CheckpointManifest
 from picochat.checkpoint.verify import check_checkpoint_files
 from picochat.core.errors import PicochatError
 from picochat.core.events import iter_events
-from picochat.core.hashing import digest_of
+from picochat.judgement.rules.preflight import settings_digest
 from picochat.pipeline.launch.records import LaunchPlan
 from picochat.training.ledger import spliced
 
@@ -98,12 +98,6 @@ def judge_dry_run(plan: LaunchPlan, found: DryRun) -> list[CheckResult]:
         _result("dry.resume", *_resume(found)),
         _result("dry.errors", *_limit(float(len(errors(found.events))), 0.0, at_least=False, known=bool(found.events))),
     ]
-
-
-def settings_digest(config: dict[str, Any]) -> str:
-    """Digest of a run's settings without what an attempt may change: a rehearsal shares it with its run."""
-    kept = {key: value for key, value in config.items() if key not in ("launch", "distributed")}
-    return digest_of(kept)
 
 
 def is_fresh(when: str, now: datetime.datetime) -> bool:

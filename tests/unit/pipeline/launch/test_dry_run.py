@@ -11,8 +11,9 @@ from picochat.artifacts.reports import CodeRecord
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.schema import SchemaTag
 from picochat.checkpoint.format import CheckpointManifest
+from picochat.judgement.rules.preflight import settings_digest
 from picochat.pipeline.launch.build import build_dry_run
-from picochat.pipeline.launch.dry_run import STEPS, DryRun, is_fresh, judge_dry_run, read_dry_run, settings_digest
+from picochat.pipeline.launch.dry_run import STEPS, DryRun, is_fresh, judge_dry_run, read_dry_run
 from picochat.pipeline.launch.records import LaunchPlan
 
 CONFIG = {"base": {"loop": {"tokens": 5}}, "launch": {"cap_usd": 1.0}, "distributed": {"strategy": "ddp"}}
