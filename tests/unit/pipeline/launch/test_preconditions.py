@@ -22,8 +22,7 @@ from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.preconditions import judge_preconditions
 from picochat.pipeline.launch.records import LaunchPlan
 
-NOW = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
-"""A little later than anything that a test writes."""
+SOON = datetime.timedelta(seconds=1)
 PASSED = CheckResult(id="dry.steps", verdict="pass", required=True, why="because")
 
 
@@ -57,9 +56,14 @@ class Room:
         return sound_plan(**(facts | changes))
 
     def judge(
-        self, plan: LaunchPlan | None = None, ask: Callable[[], int] | None = lambda: 10**12, now=NOW
+        self,
+        plan: LaunchPlan | None = None,
+        ask: Callable[[], int] | None = lambda: 10**12,
+        later: datetime.timedelta = SOON,
     ) -> dict[str, str]:
-        found = judge_preconditions(plan or self.plan, self.store, self.desk, now, ask)
+        found = judge_preconditions(
+            plan or self.plan, self.store, self.desk, datetime.datetime.now(datetime.UTC) + later, ask
+        )
         assert all(check.required and check.fix for check in found)
         return {check.id: check.verdict for check in found}
 
@@ -146,8 +150,8 @@ def test_without_a_ceiling_it_was_not_run(room: Room, text: str):
 
 def test_a_dry_run_is_asked_for_and_holds_for_a_day(room: Room):
     assert room.judge(room.make(nonce="1" * 32))["launch.dry_run"] == "not_run"
-    assert room.judge(now=NOW + datetime.timedelta(hours=23))["launch.dry_run"] == "pass"
-    assert room.judge(now=NOW + datetime.timedelta(hours=25))["launch.dry_run"] == "block"
+    assert room.judge(later=datetime.timedelta(hours=23))["launch.dry_run"] == "pass"
+    assert room.judge(later=datetime.timedelta(hours=25))["launch.dry_run"] == "block"
 
 
 def test_a_dry_run_that_was_blocked_blocks(room: Room):
