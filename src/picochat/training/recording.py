@@ -6,6 +6,8 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from picochat.core.clock import Clock
 from picochat.core.events import EventWriter
 from picochat.core.progress import Progress
@@ -19,6 +21,11 @@ from picochat.training.state import TrainState
 def peak_rss_bytes() -> int:
     """Largest resident memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak_device_bytes() -> int | None:
+    """Largest memory of tensors on this process's GPU so far; None where it has none."""
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
 
 
 class LogHook(Hook):
@@ -86,6 +93,7 @@ class LogHook(Hook):
                 tokens_per_s=rate,
                 flops_per_s=rate * self._flops,
                 rss_bytes=peak_rss_bytes(),
+                peak_memory_bytes=peak_device_bytes(),
                 data_wait_s=result.data_wait_s,
                 **result.extras,
             )

@@ -28,7 +28,7 @@ from picochat.training.language_modeling import LanguageModeling
 from picochat.training.ledger import Ledger, documents_digest, spliced
 from picochat.training.machine import Machine, build_machine, choose_compile
 from picochat.training.optim import OptimizerSet
-from picochat.training.recording import CheckpointHook, LogHook, SampleHook, ValidationHook
+from picochat.training.recording import CheckpointHook, LogHook, SampleHook, ValidationHook, peak_device_bytes
 from picochat.training.state import TrainState
 from picochat.training.trainer import LoopParts, Trainer
 
@@ -171,6 +171,7 @@ def test_step_events_come_when_due_with_the_rate_since_the_last(tmp_path):
     assert {e["tokens_per_s"] for e in steps} == {200.0}
     assert {e["flops_per_s"] for e in steps} == {1400.0}
     assert steps[0]["supervised_frac"] == 0.25 and steps[0]["rss_bytes"] > 10**6
+    assert steps[0]["peak_memory_bytes"] is None, "there is no GPU"
     assert (live["stage"], live["step"], live["steps"], live["eta_s"]) == ("base", 11, 11, 0.0)
 
 
@@ -253,3 +254,9 @@ def test_a_machine_says_what_auto_became(monkeypatch):
     with pytest.raises(PicochatError) as caught:
         build_machine(MachineConfig(device="cpu", precision="fp16"))
     assert caught.value.code == "usage.unavailable"
+
+
+def test_the_peak_of_a_gpu_is_that_of_its_tensors(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 123)
+    assert peak_device_bytes() == 123
