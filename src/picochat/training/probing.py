@@ -8,12 +8,12 @@ are no part of it.
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from pydantic import Field
 
 from picochat.core.asking import answer
-from picochat.core.clock import SystemClock
 from picochat.core.config import Config
 from picochat.model import sizing
 from picochat.model.config import ModelConfig
@@ -36,7 +36,10 @@ class ProbeRequest(Config):
 
 
 def measure_speed(request: ProbeRequest) -> dict[str, Any]:
-    """Tokens a second over `steps` steps, after the warm-up; what the machine chose; seconds of each step."""
+    """Tokens a second of the median step after the warm-up; what the machine chose; seconds of each step.
+
+    The median, because one step that waits for another program would foretell a whole run that does.
+    """
     machine, loop = build_machine(request.machine), request.loop
     recipe = resolve_recipe(loop, sizing.count_parameters(request.model).total)
     size, micro_batches = split_step(recipe.tokens_per_step // loop.seq_len, loop.micro_batch_size, 1)
@@ -47,14 +50,11 @@ def measure_speed(request: ProbeRequest) -> dict[str, Any]:
     compiled, reason = choose_compile(request.machine.compile, machine, flops)
     if compiled:
         compile_blocks(trainer.model)  # pyright: ignore[reportArgumentType]
-    clock = SystemClock()
     for _ in range(WARMUP_STEPS):
         trainer.train_step()
-    started = clock.monotonic()
     seconds = [trainer.train_step().duration_s for _ in range(request.steps)]
-    elapsed = clock.monotonic() - started
     return {
-        "tokens_per_s": request.steps * recipe.tokens_per_step / elapsed,
+        "tokens_per_s": recipe.tokens_per_step / median(seconds),
         "tokens_per_step": recipe.tokens_per_step,
         "step_s": seconds,
         "warmup_steps": WARMUP_STEPS,

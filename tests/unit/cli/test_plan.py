@@ -166,6 +166,12 @@ def test_a_probe_of_one_card_counts_for_all_of_them(monkeypatch):
     assert shared["estimates"][0]["tokens_per_s"] == 10_000.0
 
 
+@pytest.mark.parametrize(("steps", "doubted"), [([0.4] * 20, False), ([0.4] * 15 + [1.4] * 5, True)])
+def test_steps_that_are_not_alike_are_doubted(monkeypatch, steps, doubted):
+    stand_in(monkeypatch, **PROBED | {"step_s": steps})
+    assert ("something else keeps this machine busy" in " ".join(call("tiny", "--probe").split())) is doubted
+
+
 def test_a_probe_trains_the_planned_batch_and_none_that_does_not_fit(monkeypatch):
     asked = stand_in(monkeypatch, **PROBED)
     call("h200-1b-ddp8", "--gpus", "8xA100-80", "--set", "base.loop.checkpoint_blocks=false", "--probe")

@@ -6,6 +6,8 @@ probe_speed      steps of the real loop on this machine: an estimate beside thos
 
 from __future__ import annotations
 
+from statistics import fmean, median
+
 from picochat.artifacts.checks import CheckResult
 from picochat.core.asking import ask
 from picochat.core.config import Config
@@ -24,6 +26,8 @@ LIMIT_S = 1800.0
 AGREE_FRAC = 0.15
 """Formula and count may part by so much of the count."""
 PROBE_STEPS = 20
+BUSY_RATIO = 1.25
+"""On a quiet machine the mean step is within some percent of the median."""
 
 
 def measure_memory(plan: Plan, config: RunConfig) -> Plan:
@@ -89,7 +93,20 @@ def probe_speed(plan: Plan, config: RunConfig, steps: int = PROBE_STEPS) -> Plan
     probe = run_probe(resolve(plan.profile, config, [("plan", planned)]).config, steps)
     speed = probe.tokens_per_s * (1 if device == CPU else plan.fleet.count)
     found = estimate_measured(speed, plan.stages, plan.fleet, plan.rate_per_gpu_hour)
-    return plan.model_copy(update={"probe": probe, "estimates": (found, *plan.estimates), "assumed": 0})
+    notes = (*plan.notes, *busy_notes(probe))
+    changes = {"probe": probe, "estimates": (found, *plan.estimates), "assumed": 0, "notes": notes}
+    return plan.model_copy(update=changes)
+
+
+def busy_notes(probe: Probe) -> list[str]:
+    """A word of doubt where the steps were not alike: their mean is far from their median."""
+    typical, mean = median(probe.step_s), fmean(probe.step_s)
+    if mean <= BUSY_RATIO * typical:
+        return []
+    return [
+        f"steps of the probe took {mean:.2f} s on average and {typical:.2f} s in the middle: something else keeps this "
+        "machine busy, and a run beside it takes longer (--set machine.threads=1 suffers least)"
+    ]
 
 
 def run_probe(config: RunConfig, steps: int = PROBE_STEPS) -> Probe:
