@@ -11,7 +11,7 @@ from picochat.cli.console import build_console, print_json, print_table
 from picochat.cli.verdict import STYLES
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.prediction import prediction_word
-from picochat.judgement.preflight.facts import LaunchFacts, MachineFacts
+from picochat.judgement.preflight.facts import ABSENT, LaunchFacts, MachineFacts
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.plan.build import build_plan
 from picochat.pipeline.plan.cards import parse_gpus
@@ -35,7 +35,7 @@ def judge_rented(store: RunStore | None, config: RunConfig, profile: str, asked:
     """Judges for cards of the table, with the limits of a release; with a run, under its lock and into its folder."""
     fleet = parse_gpus(asked.gpus)
     plan = build_plan(config, fleet, asked.rate, config.distributed.strategy, profile=profile)
-    expected = PROFILES[profile].ranks if profile in PROFILES else fleet.count
+    expected = PROFILES[profile].ranks if profile in PROFILES else None
     machine = planned_machine(config, fleet, expected, plan)
     total = plan.estimate.total.money if plan.estimate else None
     launch = LaunchFacts(total, asked.cap, _prediction(store), _tokenises(store, config))
@@ -44,7 +44,7 @@ def judge_rented(store: RunStore | None, config: RunConfig, profile: str, asked:
 
 def _prediction(store: RunStore | None) -> str | None:
     """A prediction that does not follow from its ladder is none."""
-    return prediction_word(RunEvidence(store).prediction) if store is not None else None
+    return (prediction_word(RunEvidence(store).prediction) or ABSENT) if store is not None else None
 
 
 def _tokenises(store: RunStore | None, config: RunConfig) -> bool:
@@ -56,7 +56,7 @@ def _tokenises(store: RunStore | None, config: RunConfig) -> bool:
 def judge_here(store: RunStore | None, config: RunConfig, profile: str, ranks: int) -> dict[str, Any]:
     """Judges on this machine; with a run, under its lock and into its folder."""
     folder = store.root if store else options.runs_dir()
-    expected = PROFILES[profile].ranks if profile in PROFILES else ranks
+    expected = PROFILES[profile].ranks if profile in PROFILES else None
     machine = this_machine(config, ranks, expected, folder, ask_doctor())
     return _judge(store, config, machine, None)
 

@@ -9,6 +9,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+ABSENT = "absent"
+
 
 @dataclass(frozen=True)
 class RecipeFacts:
@@ -71,9 +73,10 @@ class MachineFacts:
     seen: bool
     """False where figures come from a table: nothing was looked at."""
     ranks: int
-    profile_ranks: int
-    device_fault: str = ""
-    """Why the device that the configuration asks for is not there; empty when it is."""
+    profile_ranks: int | None
+    """None: the configuration is of no profile that is known."""
+    device_fault: str | None = ""
+    """Why the device that the configuration asks for is not there; empty when it is, None while nobody has looked."""
     precision: str = ""
     """What the configuration asks for."""
     precision_fault: str | None = None
@@ -93,7 +96,7 @@ class LaunchFacts:
     estimate_usd: float | None = None
     cap_usd: float | None = None
     prediction: str | None = None
-    """`present`, `refused` (recorded), or None."""
+    """`present`, `refused` (recorded), `absent`; None where there is no run to look into."""
     tokenises: bool | None = None
     """Whether text would be tokenised while GPUs are waited for."""
 

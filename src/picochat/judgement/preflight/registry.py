@@ -5,7 +5,7 @@ from __future__ import annotations
 from picochat.judgement.check_facts import CheckFacts
 from picochat.judgement.registry import CHECKS
 
-_SHARED = (
+SHARED = (
     "data.documents",
     "data.granularity",
     "data.split_leak",
@@ -28,9 +28,10 @@ _SHARED = (
     "honesty.heldout",
     "honesty.benchmarks",
 )
+"""Those that the gate judges again on what was trained."""
 
 PREFLIGHT_CHECKS: dict[str, CheckFacts] = {
-    **{name: CHECKS[name] for name in _SHARED},
+    **{name: CHECKS[name] for name in SHARED},
     "data.chars": CheckFacts(
         "characters of text",
         "a small text is read so often that it is learned by heart",

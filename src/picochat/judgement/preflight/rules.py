@@ -10,7 +10,8 @@ from picochat.artifacts import layout
 from picochat.data.shards.manifest import ShardsBody, boundary_faults
 from picochat.judgement.documents import Document
 from picochat.judgement.evidence import RunEvidence
-from picochat.judgement.preflight.facts import ChatFacts, LaunchFacts, PreflightFacts
+from picochat.judgement.preflight.facts import ABSENT, ChatFacts, LaunchFacts, PreflightFacts
+from picochat.judgement.preflight.registry import SHARED
 from picochat.judgement.profile import LoadedProfile, Profile, ProfileCheck
 from picochat.judgement.rules.case import Case
 from picochat.judgement.rules.table import RULES
@@ -168,11 +169,6 @@ def judge_benchmarks(case: PreflightCase) -> Measured:
     return Measured(share, place, items)
 
 
-def judge_device(case: PreflightCase) -> Measured:
-    fault = case.facts.machine.device_fault
-    return Measured(float(bool(fault)), _facts("machine/device_fault"), detail=fault)
-
-
 def fault_rule(name: str) -> Rule:
     """A rule over a fault of the machine that is None while nobody has looked."""
 
@@ -185,8 +181,9 @@ def fault_rule(name: str) -> Rule:
 
 
 def judge_world(case: PreflightCase) -> Measured:
-    machine = case.facts.machine
-    return Measured(float(abs(machine.ranks - machine.profile_ranks)), _facts("machine/ranks"))
+    """Against the profile's number; a configuration that is of no profile says nothing of it."""
+    machine, planned = case.facts.machine, case.facts.machine.profile_ranks
+    return Measured(None if planned is None else float(abs(machine.ranks - planned)), _facts("machine/ranks"))
 
 
 def ratio_rule(needed: str, present: str) -> Rule:
@@ -215,6 +212,11 @@ def _cost(launch: LaunchFacts) -> float | None:
     return launch.estimate_usd / launch.cap_usd
 
 
+def _missing_prediction(launch: LaunchFacts) -> float | None:
+    """Unknown where there is no run folder to look into."""
+    return None if launch.prediction is None else float(launch.prediction == ABSENT)
+
+
 def _shortest(chat: ChatFacts) -> float | None:
     """Of rows that the pack brings; None where it brings none."""
     return min(chat.mean_answer_words.values(), default=None)
@@ -236,25 +238,9 @@ def _is_benchmark(name: str, entry: dict) -> bool:
     return name.startswith(f"{layout.BENCHMARKS}/") and bool(entry.get("items"))
 
 
-_BY_THE_GATE = (
-    "data.documents",
-    "data.granularity",
-    "data.split_leak",
-    "data.exact_left",
-    "skills.disjoint",
-    "data.near_left",
-    "data.removed.exact",
-    "data.removed.near",
-    "data.removed.lines",
-    "data.licence",
-    "data.revision",
-    "honesty.corpus",
-    "honesty.sft",
-    "honesty.heldout",
-)
-
 PREFLIGHT_RULES: dict[str, Rule] = {
-    **dict.fromkeys(_BY_THE_GATE, as_the_gate_does),
+    # The gate's own rule where a check is one of its own, unless a rule below knows it before training.
+    **dict.fromkeys(SHARED, as_the_gate_does),
     "data.chars": judge_chars,
     "data.guessed": judge_guessed,
     "data.boundaries": judge_boundaries,
@@ -278,14 +264,14 @@ PREFLIGHT_RULES: dict[str, Rule] = {
     "eval.unanswerable": chat_rule(lambda chat: chat.eval_unanswerable, layout.CHAT_EVAL),
     "eval.skills": judge_skills_asked,
     "honesty.benchmarks": judge_benchmarks,
-    "device.kind": judge_device,
+    "device.kind": fault_rule("device_fault"),
     "device.precision": fault_rule("precision_fault"),
     "device.attention": fault_rule("attention_fault"),
     "world.size": judge_world,
     "memory.fits": ratio_rule("needed_memory_bytes", "memory_bytes"),
     "disk.fits": ratio_rule("needed_disk_bytes", "free_disk_bytes"),
     "cost.cap": launch_rule(_cost, "cap_usd"),
-    "prediction.present": launch_rule(lambda launch: float(launch.prediction is None), "prediction"),
+    "prediction.present": launch_rule(_missing_prediction, "prediction"),
     "launch.tokenises_on_gpu": launch_rule(
         lambda launch: None if launch.tokenises is None else float(launch.tokenises), "tokenises"
     ),

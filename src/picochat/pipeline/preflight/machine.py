@@ -36,7 +36,7 @@ def ask_doctor() -> dict[str, Any] | None:
 
 
 def this_machine(
-    config: RunConfig, ranks: int, profile_ranks: int, folder: Path, doctor: dict[str, Any] | None
+    config: RunConfig, ranks: int, profile_ranks: int | None, folder: Path, doctor: dict[str, Any] | None
 ) -> MachineFacts:
     """What is known of this machine for a configuration; `doctor` None leaves everything but the disk unknown."""
     needed_disk, free_disk = disk_bytes(config), fs.free_bytes(nearest_folder(folder))
@@ -47,7 +47,7 @@ def this_machine(
             True,
             ranks,
             profile_ranks,
-            "picochat doctor did not answer",
+            None,
             precision,
             needed_disk_bytes=needed_disk,
             free_disk_bytes=free_disk,
@@ -72,7 +72,7 @@ def this_machine(
     )
 
 
-def planned_machine(config: RunConfig, fleet: Fleet, profile_ranks: int, plan: Plan) -> MachineFacts:
+def planned_machine(config: RunConfig, fleet: Fleet, profile_ranks: int | None, plan: Plan) -> MachineFacts:
     """What is known of cards that nobody has looked at: the figures of their table, and the plan made for them."""
     native = fleet.card.bf16_tflops is not None
     asked = config.machine.precision

@@ -59,7 +59,7 @@ def test_the_memory_of_the_smallest_gpu_counts():
 
 def test_a_doctor_that_does_not_answer_leaves_all_but_the_disk_unknown(tmp_path: Path):
     found = subject.this_machine(config(), 1, 1, tmp_path / "new" / "run", None)
-    assert found.device_fault and found.precision_fault is None and found.memory_bytes is None
+    assert found.device_fault is None and found.precision_fault is None and found.memory_bytes is None
     assert found.free_disk_bytes and found.needed_disk_bytes
 
 
