@@ -19,7 +19,8 @@ from tests.redteam.sabotages import (
 )
 from tests.redteam.scene import N, Scene
 from tests.redteam.signing import edit
-from tests.support.green_run import DOCUMENTS, HELD_OUT, count_baselines, question, questions
+from tests.support.green_rows import question, questions
+from tests.support.green_run import DOCUMENTS, HELD_OUT, count_baselines
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import iter_jsonl, jsonl_bytes

@@ -13,7 +13,7 @@ from typing import Any
 from tests.redteam import answers
 from tests.redteam.scene import Apply, N, Sabotage, Scene
 from tests.redteam.signing import edit
-from tests.support.green_run import EvalRow, PairRow, question
+from tests.support.green_rows import question
 from tests.support.green_shards import put_held_out_shard_into_train, train_on_shards
 from tests.support.made_benchmarks import FakeScorer, coin, write_piqa
 from tests.support.scored_benchmarks import write_scored
@@ -23,6 +23,7 @@ from picochat.artifacts.waivers import Waiver, write_waivers
 from picochat.checkpoint.format import manifest_bytes
 from picochat.core.jsonio import parse_json
 from picochat.data.contamination.items import text_of_row
+from picochat.data.conversations import EvalRow, PairRow
 from picochat.data.corpus import CorpusReader
 from picochat.judgement.profile import PROFILES
 

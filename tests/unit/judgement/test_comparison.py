@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.support.green_run import GreenRun, answer
+from tests.support.green_rows import answer
+from tests.support.green_run import GreenRun
 
 from picochat.artifacts import layout
 from picochat.artifacts.reports import self_digest

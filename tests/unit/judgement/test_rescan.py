@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.redteam.signing import edit, sign_again
-from tests.support.green_run import GreenRun, question
+from tests.support.green_rows import question
+from tests.support.green_run import GreenRun
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
