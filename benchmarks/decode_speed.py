@@ -6,7 +6,7 @@ tokens; the time of a round is from handing in all prompts to the last token, so
 
     ours, hf, llama     one prompt at a time
     ours-8, llama-8     eight prompts at once
-    ours-bf16           one prompt, the weights in bfloat16 (a CPU with native bf16 alone)
+    ours-bf16           one prompt, the weights in bfloat16 (a CPU with native bf16 alone); ours-8-bf16: eight
 
     python benchmarks/decode_speed.py [--rounds 5] [--threads 2] [--clock wall] [--json]
 
@@ -39,7 +39,7 @@ from decode_peers import (
     run_engine,
 )
 
-CONTESTANTS = {"ours": 1, "hf": 1, "llama": 1, "ours-8": SLOTS, "llama-8": SLOTS, "ours-bf16": 1}
+CONTESTANTS = {"ours": 1, "hf": 1, "llama": 1, "ours-8": SLOTS, "llama-8": SLOTS, "ours-bf16": 1, "ours-8-bf16": SLOTS}
 BARS = {("ours", "hf"): 1.5, ("ours", "llama"): 0.6, ("ours-8", "llama-8"): 1.0, ("ours-8", "ours"): 2.5}
 REPEATS = 3
 LONG_PROMPT = 512
