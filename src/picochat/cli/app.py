@@ -26,6 +26,7 @@ COMMANDS = {
     "generate": ("commands.generate:generate", "Continue a text with a trained model."),
     "chat": ("commands.chat:chat", "Talk to a trained model."),
     "serve": ("commands.serve:serve", "Let OpenAI's clients talk to a trained model."),
+    "web": ("commands.web:web", "The workbench: runs, curves, verdicts and launches in a browser."),
     "runs": ("commands.runs:runs", "List the runs of a folder."),
     "status": ("commands.status:status", "Where a run is, and whether it is healthy."),
     "stop": ("commands.stop:stop", "Ask a run to save a checkpoint and stop."),

@@ -1,0 +1,1 @@
+"""One module a surface: a table of routes, each with the record of its query or body and its command-line twin."""

@@ -1,0 +1,10 @@
+"""Every route of the workbench, in the order of its pages."""
+
+from __future__ import annotations
+
+from picochat.workbench.api import runs
+from picochat.workbench.routing import Route
+
+ROUTES: list[Route] = [
+    *runs.ROUTES,
+]
