@@ -18,6 +18,7 @@ from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.processes import Processes
 from picochat.workbench.settings import WebConfig
+from picochat.workbench.verifications import Verifications
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
 """A folder with another name is listed by `picochat runs` alone."""
@@ -40,6 +41,7 @@ class Workbench:
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
         self.processes = Processes(self.runs)
+        self.verifications = Verifications(self.processes)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""
