@@ -62,8 +62,8 @@ class RunEvidence:
         *,
         watch: Callable[[int], None] | None = None,
     ) -> None:
-        """`watch` hears the size of each file after it was hashed. `left_out` are files that this copy of the run lacks on purpose, with what is said of them: every other
-        record must say the same, and what was in them cannot be looked at."""
+        """`left_out` are files that this copy of the run lacks on purpose, with what is said of them: every other
+        record must say the same, and what was in them cannot be looked at. `watch` hears the size of each hashed file."""
         self.store = store
         self.left_out = left_out
         self._watch = watch
