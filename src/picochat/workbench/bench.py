@@ -17,6 +17,7 @@ from picochat.pipeline.launch.confirm import Confirmations
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.settings import WebConfig
+from picochat.workbench.speakers import Speakers
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
 """A folder with another name is listed by `picochat runs` alone."""
@@ -38,6 +39,7 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
+        self.speakers = Speakers(self.clock)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""

@@ -125,11 +125,11 @@ def read_query(route: Route, text: str) -> Question:
 def read_body(route: Route, data: bytes) -> Question:
     """Strict JSON: no key twice, no NaN, not too deep. Raises 400 for what is no JSON, 422 for another document."""
     try:
-        document = parse_json(data, "the body")
+        parse_json(data, "the body")
     except PicochatError as err:
         raise Problem(400, err.code, err.detail) from None
     try:
-        return route.body.model_validate(document, strict=True)
+        return route.body.model_validate_json(data, strict=True)
     except ValidationError as err:
         raise Problem(422, "body", _first(err)) from None
     except PicochatError as err:
