@@ -16,6 +16,7 @@ from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 from picochat.core.reasons_plan import PLAN_REASONS
 from picochat.core.reasons_prediction import PREDICTION_REASONS
+from picochat.core.reasons_process import PROCESS_REASONS
 from picochat.core.reasons_serving import SERVING_REASONS
 from picochat.core.reasons_web import WEB_REASONS
 
@@ -28,6 +29,7 @@ REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
     **PLAN_REASONS,
     **PREDICTION_REASONS,
+    **PROCESS_REASONS,
     **SERVING_REASONS,
     **WEB_REASONS,
     # --- artifact: a file of a run

@@ -16,6 +16,7 @@ from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
+from picochat.workbench.processes import Processes
 from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 
@@ -40,6 +41,7 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
+        self.processes = Processes(self.runs)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""
