@@ -128,7 +128,7 @@ def read_query(route: Route, text: str) -> Question:
 def read_body(route: Route, data: bytes) -> Question:
     """Strict JSON: no key twice, no NaN, not too deep. Raises 400 for what is no JSON, 422 for another document."""
     try:
-        parse_json(data, "the body")
+        document = parse_json(data, "the body")
     except PicochatError as err:
         raise Problem(400, err.code, err.detail) from None
     _require_shallow(document)

@@ -143,4 +143,7 @@ def build_server(bench: Workbench, limits: Limits = LIMITS) -> WebServer:
 
 def serve_forever(listener: socket.socket, bench: Workbench) -> None:
     """Serves until a signal."""
-    build_server(bench).run([listener])
+    try:
+        build_server(bench).run([listener])
+    finally:
+        bench.speakers.close()

@@ -35,6 +35,7 @@ LOOK_EVERY_S = 5.0
 START_S = 180.0
 ANSWER_S = 150.0
 STOP_S = 15.0
+LAST_WORDS_S = 1.0
 WAIT_S = 0.5
 """How often somebody who waits for a model hears that it is still loading; a client that left is noticed then."""
 SLOTS = 2
@@ -98,7 +99,7 @@ class Speakers:
         for speaker in found:
             speaker.popen.terminate()
         for speaker in found:
-            _bury(speaker)
+            _bury(speaker, LAST_WORDS_S)
 
     def end_idle(self) -> None:
         """Ends whoever nobody asked for `IDLE_S`."""
@@ -230,9 +231,10 @@ def _state(speaker: Speaker) -> str:
     return "failed" if speaker.port is None else "ready"
 
 
-def _bury(speaker: Speaker) -> None:
+def _bury(speaker: Speaker, patience_s: float = STOP_S) -> None:
+    """Waits for a child that was asked to end; it holds nothing that could be lost."""
     try:
-        speaker.popen.wait(STOP_S)
+        speaker.popen.wait(patience_s)
     except subprocess.TimeoutExpired:
         speaker.popen.kill()
         speaker.popen.wait()

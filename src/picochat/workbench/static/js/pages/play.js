@@ -1,23 +1,23 @@
 // The playground: one prompt, one seed, two checkpoints side by side.
 
-import { html, useEffect, useRef, useState } from '../html.js';
-import { setQuery } from '../router.js';
-import { useResource } from '../live.js';
-import { PageHead } from '../parts/page.js';
-import { Empty, Resource } from '../parts/states.js';
-import { Side, nameOf, speaks } from './play_side.js';
-import { answer } from './play_stream.js';
+import { html, useEffect, useRef, useState } from "../html.js";
+import { setQuery } from "../router.js";
+import { useResource } from "../live.js";
+import { PageHead } from "../parts/page.js";
+import { Empty, Resource } from "../parts/states.js";
+import { Side, nameOf, speaks } from "./play_side.js";
+import { answer } from "./play_stream.js";
 
 const CONTROLS = [
-  { key: 'max_tokens', label: 'Most tokens', min: 1, max: 4096, step: 1, value: 64 },
-  { key: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.05, value: 0.7 },
-  { key: 'top_p', label: 'Top p', min: 0.01, max: 1, step: 0.01, value: 1 },
-  { key: 'top_k', label: 'Top k, 0 for all', min: 0, max: 100000, step: 1, value: 0 },
-  { key: 'seed', label: 'Seed', min: 0, max: 9007199254740991, step: 1, value: 1 },
+  { key: "max_tokens", label: "Most tokens", min: 1, max: 4096, step: 1, value: 64 },
+  { key: "temperature", label: "Temperature", min: 0, max: 2, step: 0.05, value: 0.7 },
+  { key: "top_p", label: "Top p", min: 0.01, max: 1, step: 0.01, value: 1 },
+  { key: "top_k", label: "Top k, 0 for all", min: 0, max: 100000, step: 1, value: 0 },
+  { key: "seed", label: "Seed", min: 0, max: 9007199254740991, step: 1, value: 1 },
 ];
 
 export default function Page({ query }) {
-  const speakers = useResource('api/speakers', { kinds: ['runs', 'checkpoints'] });
+  const speakers = useResource("api/speakers", { kinds: ["runs", "checkpoints"] });
   return html`
     <${PageHead} title="Playground" />
     <p class="banner" role="note">A sample is no proof: what a model can do stands in its evaluation, with intervals.</p>
@@ -29,7 +29,7 @@ export default function Page({ query }) {
 function Bench({ choices, query }) {
   const [turns, setTurns] = useState([]);
   const [answers, setAnswers] = useState({ left: [], right: [] });
-  const [draft, setDraft] = useState(query.prompt ?? '');
+  const [draft, setDraft] = useState(query.prompt ?? "");
   const [running, setRunning] = useState(false);
   const stopper = useRef(null);
   const latest = useRef(answers);
@@ -41,11 +41,11 @@ function Bench({ choices, query }) {
   const values = Object.fromEntries(CONTROLS.map(({ key, value }) => [key, Number(query[key] ?? value)]));
 
   const bodyOf = (entry, place, kept = latest.current, asked = turns) => {
-    const side = entry === sides.left ? 'left' : 'right';
+    const side = entry === sides.left ? "left" : "right";
     const chat = speaks(entry.checkpoint);
     const messages = chat ? asked.slice(0, place + 1).flatMap((text, turn) => [
-      { role: 'user', content: text },
-      ...(turn < place ? [{ role: 'assistant', content: kept[side][turn]?.text ?? '' }] : []),
+      { role: "user", content: text },
+      ...(turn < place ? [{ role: "assistant", content: kept[side][turn]?.text ?? "" }] : []),
     ]) : [];
     return { run: entry.run, checkpoint: entry.checkpoint, messages, ...(chat ? {} : { prompt: asked[place] }), ...values };
   };
@@ -68,7 +68,7 @@ function Bench({ choices, query }) {
 
   const send = (event) => {
     event?.preventDefault();
-    if (!running && draft.trim()) { run([...turns, draft]); setDraft(''); }
+    if (!running && draft.trim()) { run([...turns, draft]); setDraft(""); }
   };
   const edit = () => { setDraft(turns.at(-1)); setTurns(turns.slice(0, -1)); };
   const forget = () => { setTurns([]); setAnswers({ left: [], right: [] }); };
@@ -77,7 +77,7 @@ function Bench({ choices, query }) {
     <form class="composer" onSubmit=${send}>
       <label class="wide">Prompt
         <textarea name="prompt" rows="3" maxlength="32000" value=${draft} onInput=${(event) => setDraft(event.target.value)}
-          onKeyDown=${(event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && send(event)}></textarea>
+          onKeyDown=${(event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && send(event)}></textarea>
       </label>
       <fieldset class="controls"><legend>Sampling</legend>
         ${CONTROLS.map(({ key, label, min, max, step }) => html`<label key=${key}>${label}
@@ -95,7 +95,7 @@ function Bench({ choices, query }) {
     </form>
     ${turns.length > 0 && html`<ol class="turns" aria-label="What was asked">${turns.map((text, place) => html`<li key=${place}>${text}</li>`)}</ol>`}
     <div class="sides">
-      ${['left', 'right'].map((side) => html`<${Side} key=${side} side=${side} entry=${sides[side]} choices=${choices} turns=${turns}
+      ${["left", "right"].map((side) => html`<${Side} key=${side} side=${side} entry=${sides[side]} choices=${choices} turns=${turns}
         answers=${answers[side]} bodyOf=${bodyOf} onChoose=${(name) => { forget(); setQuery({ [side]: name || null }); }} />`)}
     </div>`;
 }

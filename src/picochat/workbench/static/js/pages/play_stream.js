@@ -1,10 +1,11 @@
 // One answer as it arrives: frames of the server to tokens with probabilities, the same for chats and texts.
 
-import { stream } from '../api.js';
+import { postRaw } from "../api.js";
+import { readFrames } from "../sse.js";
 
 /** What a side shows before anything was asked. */
 export const NOTHING = Object.freeze({
-  state: 'empty', prompt: [], tokens: [], text: '', finish: null, error: null, usage: null, firstMs: null, totalMs: null,
+  state: "empty", prompt: [], tokens: [], text: "", finish: null, error: null, usage: null, firstMs: null, totalMs: null,
 });
 
 /**
@@ -16,38 +17,41 @@ export const NOTHING = Object.freeze({
 export async function answer(body, signal, report) {
   const clock = performance;
   let began = clock.now();
-  let now = { ...NOTHING, state: 'asking' };
+  let now = { ...NOTHING, state: "asking" };
   const say = (patch) => report((now = { ...now, ...patch }));
   say({});
   try {
-    await stream('api/generate', body, signal, (frame) => {
-      if (frame.state === 'prompt') return say({ prompt: frame.tokens });
-      if (frame.state === 'loading') return say({ state: 'loading' });
-      if (frame.state === 'answering') {
-        began = clock.now();
-        return say({ state: 'answering', model: frame.model });
-      }
-      if (frame.error) {
-        const words = typeof frame.error === 'string' ? frame.error : frame.error.message;
-        return say({ state: 'failed', error: words });
-      }
-      const tokens = tokensOf(frame);
-      const patch = { totalMs: clock.now() - began };
-      if (tokens.length) {
-        if (now.firstMs === null) patch.firstMs = clock.now() - began;
-        patch.tokens = [...now.tokens, ...tokens];
-      }
-      const choice = frame.choices?.[0];
-      const text = choice ? choice.text ?? choice.delta?.content ?? '' : '';
-      if (text) patch.text = now.text + text;
-      if (choice?.finish_reason) patch.finish = choice.finish_reason;
-      if (frame.usage) patch.usage = frame.usage;
-      return say(patch);
-    });
-    if (now.state !== 'failed') say({ state: 'done' });
+    const response = await postRaw("api/generate", body, { abort: signal });
+    await readFrames(response.body, { onFrame: ({ data }) => data !== "[DONE]" && take(JSON.parse(data)) });
+    if (now.state !== "failed") say({ state: "done" });
   } catch (error) {
-    if (signal.aborted) say({ state: 'stopped' });
-    else say({ state: 'failed', error: error.detail || error.message });
+    if (signal.aborted) say({ state: "stopped" });
+    else say({ state: "failed", error: error.detail || error.message });
+  }
+
+  function take(frame) {
+    if (frame.state === "prompt") return say({ prompt: frame.tokens });
+    if (frame.state === "loading") return say({ state: "loading" });
+    if (frame.state === "answering") {
+      began = clock.now();
+      return say({ state: "answering", model: frame.model });
+    }
+    if (frame.error) {
+      const words = typeof frame.error === "string" ? frame.error : frame.error.message;
+      return say({ state: "failed", error: words });
+    }
+    const tokens = tokensOf(frame);
+    const patch = { totalMs: clock.now() - began };
+    if (tokens.length) {
+      if (now.firstMs === null) patch.firstMs = clock.now() - began;
+      patch.tokens = [...now.tokens, ...tokens];
+    }
+    const choice = frame.choices?.[0];
+    const text = choice ? choice.text ?? choice.delta?.content ?? "" : "";
+    if (text) patch.text = now.text + text;
+    if (choice?.finish_reason) patch.finish = choice.finish_reason;
+    if (frame.usage) patch.usage = frame.usage;
+    return say(patch);
   }
 }
 
