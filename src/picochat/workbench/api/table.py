@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import login, play, processes, runs
+from picochat.workbench.api import changes, login, play, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
     *play.ROUTES,
     *processes.ROUTES,
