@@ -1,9 +1,10 @@
 // The frame around each page: skip link, top bar, the head of a run, and where things are said politely.
 import { html, useEffect, useState } from "./html.js";
 import { startKeys } from "./keys.js";
-import { connection, paused, togglePause, useResource } from "./live.js";
+import { useResource } from "./live.js";
 import { href, route } from "./router.js";
 import { lastRun, said, session, theme } from "./store.js";
+import { connection, paused, togglePause } from "./stream.js";
 import { Help } from "./help.js";
 import { Tabs } from "./parts/page.js";
 import { RunState, Verdict } from "./parts/verdict.js";
