@@ -19,7 +19,7 @@ def stop(run: str | None) -> None:
     """Ask RUN (default: the newest) to save a checkpoint at the next step and stop; --resume goes on later."""
     store = options.find_run(run)
     state = read_run_state(store.root)
-    if state.state not in (RUNNING, STALLED):
-        refuse("run.not_running", f"{store.root} is {state.state}")
+    if state.process not in (RUNNING, STALLED):
+        refuse("run.not_running", f"{store.root} is {state.process}")
     write_json(store.path(layout.CONTROL), {"request": "stop", "at": utc_now()})
     build_console().print(f"asked {store.root} to stop; `picochat status {store.root}` shows when it has", markup=False)
