@@ -14,6 +14,8 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.followers import Followers
+from picochat.workbench.machine_use import MachineUse
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.settings import WebConfig
@@ -35,9 +37,11 @@ class Workbench:
     config: WebConfig = field(default_factory=WebConfig)
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
+    followers: Followers = field(default_factory=Followers)
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
+        self.machine_use = MachineUse(self.clock)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""
