@@ -139,7 +139,9 @@ def _series(stage: StageEvents, key: str, points: Points, wanted: Wanted, most: 
     metric, columns = METRICS[key], stage.columns(METRICS[key].kind)
     smoothed = metric.smoothed and wanted.smooth > 0 and len(points.y) > 0
     steps = columns["step"][points.rows]
-    smooth = smooth_line(steps, points.y, points.starts(), wanted.smooth, logarithmic=wanted.log_y) if smoothed else None
+    smooth = (
+        smooth_line(steps, points.y, points.starts(), wanted.smooth, logarithmic=wanted.log_y) if smoothed else None
+    )
     inside = _window(points, wanted)
     shown = Points(points.x[inside], points.y[inside], points.rows[inside], points.attempts[inside], points.dropped)
     starts = shown.starts()
