@@ -18,10 +18,10 @@ class Metric(NamedTuple):
 
 
 METRICS = {
-    "loss": Metric("train loss", "nats a target", "lower", field="loss"),
-    "bpb": Metric("train bits a byte", "bits a byte", "lower"),
-    "val_loss": Metric("held-out loss", "nats a target", "lower", "eval", "val_loss", smoothed=False),
-    "val_bpb": Metric("held-out bits a byte", "bits a byte", "lower", "eval", "bpb", smoothed=False),
+    "loss": Metric("train", "nats a target", "lower", field="loss"),
+    "bpb": Metric("train", "bits a byte", "lower"),
+    "val_loss": Metric("held-out", "nats a target", "lower", "eval", "val_loss", smoothed=False),
+    "val_bpb": Metric("held-out", "bits a byte", "lower", "eval", "bpb", smoothed=False),
     "lr": Metric("learning rate", "rate", "", field="lr", smoothed=False),
     "grad_norm": Metric("gradient norm", "norm", "", field="grad_norm"),
     "tokens_per_s": Metric("speed", "tokens/s", "higher", field="tokens_per_s"),

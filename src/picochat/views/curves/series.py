@@ -162,7 +162,7 @@ def _series(stage: StageEvents, key: str, points: Points, wanted: Wanted, most: 
         "wall_s": _decimals(columns["t"][rows] - began(stage), 3),
         "x": None if wanted.axis == "step" else _digits(shown.x[buckets.last], 9),
         "last": _digits(shown.y[buckets.last], 9),
-        "smooth": None if smooth is None else _digits(smooth[inside][buckets.last], 7),
+        "smooth": None if not smoothed else _digits(smooth[inside][buckets.last], 7),
         **_ranges(shown.y, buckets),
         "facts": _facts(shown, columns["step"]),
     }

@@ -61,7 +61,7 @@ class Attempt:
 
 @dataclass
 class StageEvents:
-    """`steps` and `evals` are columns with `step`, `t`, `attempt` (the place in `attempts`) and the fields of events."""
+    """`steps` and `evals` have columns `step`, `t`, `attempt` (the place in `attempts`) and the fields of events."""
 
     name: str
     most: int = MOST_POINTS
