@@ -18,6 +18,8 @@ from picochat.workbench.followers import Followers
 from picochat.workbench.machine_use import MachineUse
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
+from picochat.workbench.processes import Processes
+from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
@@ -37,10 +39,12 @@ class Workbench:
     config: WebConfig = field(default_factory=WebConfig)
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
+    sessions: Sessions = field(default_factory=Sessions)
     followers: Followers = field(default_factory=Followers)
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
+        self.processes = Processes(self.runs)
         self.machine_use = MachineUse(self.clock)
 
     def run(self, name: str) -> RunStore:
