@@ -15,6 +15,8 @@ from picochat.workbench.folders import is_id as is_id
 from picochat.workbench.folders import is_kind as is_kind
 from picochat.workbench.folders import is_run_folder as is_run_folder
 from picochat.workbench.follow import Follower
+from picochat.workbench.followers import Followers
+from picochat.workbench.machine_use import MachineUse
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.processes import Processes
@@ -43,6 +45,7 @@ class Workbench:
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
     sessions: Sessions = field(default_factory=Sessions)
+    followers: Followers = field(default_factory=Followers)
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
@@ -50,6 +53,7 @@ class Workbench:
         self.follower = Follower(self.runs, self.clock)
         self.pulse = Pulse(self.follower)
         self.processes = Processes(self.runs)
+        self.machine_use = MachineUse(self.clock)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import changes, login, play, processes, runs
+from picochat.workbench.api import changes, curves, login, play, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
@@ -10,5 +10,6 @@ ROUTES: list[Route] = [
     *changes.ROUTES,
     *runs.ROUTES,
     *play.ROUTES,
+    *curves.ROUTES,
     *processes.ROUTES,
 ]
