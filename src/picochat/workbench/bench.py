@@ -16,6 +16,8 @@ from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
+from picochat.workbench.processes import Processes
+from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
@@ -35,9 +37,11 @@ class Workbench:
     config: WebConfig = field(default_factory=WebConfig)
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
+    sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
+        self.processes = Processes(self.runs)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""

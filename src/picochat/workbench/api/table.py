@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import evals, runs
+from picochat.workbench.api import evals, login, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
+    *login.ROUTES,
     *runs.ROUTES,
     *evals.ROUTES,
+    *processes.ROUTES,
 ]
