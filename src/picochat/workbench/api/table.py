@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import changes, curves, login, play, processes, runs
+from picochat.workbench.api import changes, curves, evals, login, play, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
@@ -11,5 +11,6 @@ ROUTES: list[Route] = [
     *runs.ROUTES,
     *play.ROUTES,
     *curves.ROUTES,
+    *evals.ROUTES,
     *processes.ROUTES,
 ]
