@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from picochat.artifacts import layout
-from picochat.artifacts.reports import FileRef
+from picochat.artifacts.reports import FileRef, is_canonical
 from picochat.artifacts.run_record import RunRecord
+from picochat.artifacts.stage_reports import OPTIONAL_SCHEMAS, SCHEMAS
 from picochat.artifacts.store import RunStore
 from picochat.artifacts.waivers import Waiver, check_waivers
 from picochat.checkpoint.format import ALLOWED_FILES, CheckpointManifest
@@ -21,7 +22,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import parse_json
 from picochat.judgement.benchmarks import BenchmarkEvidence, load_benchmark
-from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS, Document, is_canonical, load_document
+from picochat.judgement.documents import Document, load_document
 from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
 from picochat.judgement.harness import HarnessEvidence, load_harness
 from picochat.judgement.memorisation import MemorisationEvidence, load_memorisation

@@ -17,6 +17,7 @@ from picochat.pipeline.launch.confirm import Confirmations
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.processes import Processes
+from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
@@ -36,6 +37,7 @@ class Workbench:
     config: WebConfig = field(default_factory=WebConfig)
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
+    sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import processes, runs
+from picochat.workbench.api import login, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
+    *login.ROUTES,
     *runs.ROUTES,
     *processes.ROUTES,
 ]
