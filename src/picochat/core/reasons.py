@@ -19,6 +19,7 @@ from picochat.core.reasons_prediction import PREDICTION_REASONS
 from picochat.core.reasons_process import PROCESS_REASONS
 from picochat.core.reasons_reading import READING_REASONS
 from picochat.core.reasons_serving import SERVING_REASONS
+from picochat.core.reasons_web import WEB_REASONS
 
 REASONS: dict[str, Reason] = {
     **ENGINE_REASONS,
@@ -32,6 +33,7 @@ REASONS: dict[str, Reason] = {
     **READING_REASONS,
     **PROCESS_REASONS,
     **SERVING_REASONS,
+    **WEB_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,

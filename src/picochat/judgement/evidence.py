@@ -63,13 +63,15 @@ class RunEvidence:
         watch: Callable[[int], None] | None = None,
     ) -> None:
         """`left_out` are files that this copy of the run lacks on purpose, with what is said of them: every other
-        record must say the same, and what was in them cannot be looked at. `watch` hears the size of each hashed file."""
+        record must say the same, and what was in them cannot be looked at.
+        `watch` hears the size of each hashed file."""
         self.store = store
         self.left_out = left_out
         self._watch = watch
         self._digests: dict[Path, FileDigest | None] = {
             store.path(path): digest for path, digest in left_out.items() if not store.has(path)
         }
+        self._proved: dict[str, CheckpointFacts] = {}
 
     def digest(self, relative: str) -> FileDigest | None:
         """Size and sha256 of a file of the run, or None when it is not there."""
@@ -177,6 +179,11 @@ class RunEvidence:
         return {path: self._checkpoint(path) for path in dict.fromkeys([*judged, *self.store.checkpoint_folders()])}
 
     def _checkpoint(self, relative: str) -> CheckpointFacts:
+        if relative not in self._proved:
+            self._proved[relative] = self._prove(relative)
+        return self._proved[relative]
+
+    def _prove(self, relative: str) -> CheckpointFacts:
         folder = self.store.path(relative)
         if not folder.is_dir():
             return CheckpointFacts(relative, None, "missing")
@@ -196,8 +203,8 @@ class RunEvidence:
 
     @property
     def weights(self) -> CheckpointFacts:
-        """The checkpoint that is judged."""
-        return self.checkpoints[layout.checkpoint_dir(JUDGED_STAGE)]
+        """The checkpoint that is judged; the others are not read for it."""
+        return self._checkpoint(layout.checkpoint_dir(JUDGED_STAGE))
 
     @property
     def parameters(self) -> float | None:

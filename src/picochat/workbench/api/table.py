@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import checkpoints, data, lineage, processes, runs, streams
+from picochat.workbench.api import (
+    changes,
+    checkpoints,
+    curves,
+    data,
+    evals,
+    lineage,
+    login,
+    play,
+    processes,
+    runs,
+    streams,
+)
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
+    *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
+    *play.ROUTES,
+    *curves.ROUTES,
+    *evals.ROUTES,
     *processes.ROUTES,
     *lineage.ROUTES,
     *checkpoints.ROUTES,
