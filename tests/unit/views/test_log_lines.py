@@ -33,7 +33,7 @@ def test_colours_titles_and_links_are_gone_and_controls_are_seen():
 
 
 def test_bytes_that_are_no_text_are_shown_as_such():
-    assert show_lines([RawLine(0, b"\xff\xfe ok", 5)])[0].text == "\ufffd\ufffd ok"
+    assert show_lines([RawLine(0, b"\xff\xfe ok", 5)])[0].text == r"\xff\xfe ok"
 
 
 def test_secrets_are_masked_within_a_line_and_across_lines():
@@ -51,7 +51,7 @@ def test_a_secret_that_begins_ahead_of_the_window_is_masked_too():
 def test_a_secret_at_the_fold_is_masked_whole():
     line = "x" * (SHOWN_CHARS - 10) + " " + TOKEN
     shown = show_lines([RawLine(0, line.encode(), len(line))])[0]
-    assert TOKEN[:9] not in shown.text and not shown.cut
+    assert shown.text.endswith(" [redacted") and len(shown.text) == SHOWN_CHARS
 
 
 def test_a_long_line_is_folded_and_says_so():

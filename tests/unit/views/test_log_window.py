@@ -29,7 +29,7 @@ def lines_of(lines: list[RawLine]) -> list[bytes]:
     return [line.data for line in lines]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(lines=texts, torn=st.binary(max_size=30), most_bytes=st.integers(64, 400), most_lines=st.integers(1, 9))
 def test_both_directions_give_every_line_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], torn: bytes, most_bytes: int, most_lines: int
