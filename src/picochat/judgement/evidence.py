@@ -63,6 +63,7 @@ class RunEvidence:
         self._digests: dict[Path, FileDigest | None] = {
             store.path(path): digest for path, digest in left_out.items() if not store.has(path)
         }
+        self._proved: dict[str, CheckpointFacts] = {}
 
     def digest(self, relative: str) -> FileDigest | None:
         """Size and sha256 of a file of the run, or None when it is not there."""
@@ -167,6 +168,11 @@ class RunEvidence:
         return {path: self._checkpoint(path) for path in dict.fromkeys([*judged, *self.store.checkpoint_folders()])}
 
     def _checkpoint(self, relative: str) -> CheckpointFacts:
+        if relative not in self._proved:
+            self._proved[relative] = self._prove(relative)
+        return self._proved[relative]
+
+    def _prove(self, relative: str) -> CheckpointFacts:
         folder = self.store.path(relative)
         if not folder.is_dir():
             return CheckpointFacts(relative, None, "missing")
@@ -186,8 +192,8 @@ class RunEvidence:
 
     @property
     def weights(self) -> CheckpointFacts:
-        """The checkpoint that is judged."""
-        return self.checkpoints[layout.checkpoint_dir(JUDGED_STAGE)]
+        """The checkpoint that is judged; the others are not read for it."""
+        return self._checkpoint(layout.checkpoint_dir(JUDGED_STAGE))
 
     @property
     def parameters(self) -> float | None:

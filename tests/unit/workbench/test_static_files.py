@@ -45,7 +45,9 @@ def test_all_files_together_stay_small():
 
 
 def test_the_first_page_preloads_its_modules_and_no_other():
-    named = {(STATIC / name).resolve() for name in re.findall(r'rel="modulepreload" href="\{\{static\}\}/([^"]+)"', INDEX)}
+    named = {
+        (STATIC / name).resolve() for name in re.findall(r'rel="modulepreload" href="\{\{static\}\}/([^"]+)"', INDEX)
+    }
     assert named | {STATIC / "js" / "app.js"} == first_page_modules()
 
 

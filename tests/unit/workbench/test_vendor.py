@@ -31,7 +31,9 @@ def script() -> ModuleType:
 
 
 def test_every_file_is_in_the_record_and_has_its_digest():
-    recorded = {row["file"]: row["sha256"] for row in ROWS} | {row["licence_file"]: row["licence_sha256"] for row in ROWS}
+    recorded = {row["file"]: row["sha256"] for row in ROWS} | {
+        row["licence_file"]: row["licence_sha256"] for row in ROWS
+    }
     there = {
         path.relative_to(VENDOR).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in VENDOR.rglob("*")
@@ -88,7 +90,9 @@ def test_another_archive_than_the_remembered_one_is_refused(
         return '"sha512-stated"'
 
     monkeypatch.setattr(script, "npm", npm)
-    with pytest.raises(ValueError, match=r"preact@11.2.0: the archive has sha512-.*, the registry states sha512-stated"):
+    with pytest.raises(
+        ValueError, match=r"preact@11.2.0: the archive has sha512-.*, the registry states sha512-stated"
+    ):
         script.fetch(script.PACKAGES[0], tmp_path, {})
     other = "sha512-" + script.base64.b64encode(hashlib.sha512(b"other bytes").digest()).decode()
     monkeypatch.setattr(script, "npm", lambda folder, *words: npm(folder, *words) and json.dumps(other))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import login, processes, runs
+from picochat.workbench.api import changes, curves, evals, login, play, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
+    *play.ROUTES,
+    *curves.ROUTES,
+    *evals.ROUTES,
     *processes.ROUTES,
 ]
