@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import runs
+from picochat.workbench.api import gate, readiness, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *runs.ROUTES,
+    *gate.ROUTES,
+    *readiness.ROUTES,
 ]
