@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from picochat.artifacts import layout
-from picochat.artifacts.reports import FileRef
+from picochat.artifacts.reports import FileRef, is_canonical
 from picochat.artifacts.run_record import RunRecord
+from picochat.artifacts.stage_reports import OPTIONAL_SCHEMAS, SCHEMAS
 from picochat.artifacts.store import RunStore
 from picochat.artifacts.waivers import Waiver, check_waivers
 from picochat.checkpoint.format import ALLOWED_FILES, CheckpointManifest
@@ -21,7 +22,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import parse_json
 from picochat.judgement.benchmarks import BenchmarkEvidence, load_benchmark
-from picochat.judgement.documents import OPTIONAL_SCHEMAS, SCHEMAS, Document, is_canonical, load_document
+from picochat.judgement.documents import Document, load_document
 from picochat.judgement.eval_sets import SETS, EvalSet, load_eval_set
 from picochat.judgement.harness import HarnessEvidence, load_harness
 from picochat.judgement.memorisation import MemorisationEvidence, load_memorisation
@@ -62,6 +63,7 @@ class RunEvidence:
         self._digests: dict[Path, FileDigest | None] = {
             store.path(path): digest for path, digest in left_out.items() if not store.has(path)
         }
+        self._proved: dict[str, CheckpointFacts] = {}
 
     def digest(self, relative: str) -> FileDigest | None:
         """Size and sha256 of a file of the run, or None when it is not there."""
@@ -166,6 +168,11 @@ class RunEvidence:
         return {path: self._checkpoint(path) for path in dict.fromkeys([*judged, *self.store.checkpoint_folders()])}
 
     def _checkpoint(self, relative: str) -> CheckpointFacts:
+        if relative not in self._proved:
+            self._proved[relative] = self._prove(relative)
+        return self._proved[relative]
+
+    def _prove(self, relative: str) -> CheckpointFacts:
         folder = self.store.path(relative)
         if not folder.is_dir():
             return CheckpointFacts(relative, None, "missing")
@@ -185,8 +192,8 @@ class RunEvidence:
 
     @property
     def weights(self) -> CheckpointFacts:
-        """The checkpoint that is judged."""
-        return self.checkpoints[layout.checkpoint_dir(JUDGED_STAGE)]
+        """The checkpoint that is judged; the others are not read for it."""
+        return self._checkpoint(layout.checkpoint_dir(JUDGED_STAGE))
 
     @property
     def parameters(self) -> float | None:

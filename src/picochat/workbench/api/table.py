@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import gate, readiness, runs
+from picochat.workbench.api import changes, curves, evals, gate, login, play, processes, readiness, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
+    *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
+    *play.ROUTES,
+    *curves.ROUTES,
+    *evals.ROUTES,
+    *processes.ROUTES,
     *gate.ROUTES,
     *readiness.ROUTES,
 ]
