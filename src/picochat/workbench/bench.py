@@ -23,16 +23,6 @@ from picochat.workbench.processes import Processes
 from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 from picochat.workbench.speakers import Speakers
-
-ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
-"""A folder with another name is listed by `picochat runs` alone."""
-SIGNS_OF_A_RUN = (layout.RUN, layout.STATUS)
-
-
-def is_id(text: str) -> bool:
-    return ID.fullmatch(text) is not None and text.strip(".") != ""
-
-
 from picochat.workbench.stream import Pulse
 
 
