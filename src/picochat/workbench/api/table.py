@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import changes, curves, evals, login, play, processes, runs
+from picochat.workbench.api import changes, curves, evals, gate, login, play, processes, readiness, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
@@ -13,4 +13,6 @@ ROUTES: list[Route] = [
     *curves.ROUTES,
     *evals.ROUTES,
     *processes.ROUTES,
+    *gate.ROUTES,
+    *readiness.ROUTES,
 ]
