@@ -12,6 +12,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.redact import register_secrets
 from picochat.workbench import server
 from picochat.workbench.access import PAGE_CSP
+from picochat.workbench.api import table
 from picochat.workbench.bench import Workbench
 from picochat.workbench.routing import Call, Question, Route
 from picochat.workbench.sessions import MOST, Sessions
@@ -71,7 +72,7 @@ class Door:
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
-    monkeypatch.setattr(server, "ROUTES", [*server.ROUTES, *MADE])
+    monkeypatch.setattr(table, "ROUTES", [*table.ROUTES, *MADE])
     return Door(tmp_path)
 
 
@@ -286,8 +287,8 @@ def test_read_only_leaves_logging_in_alone(door: Door, tmp_path: Path):
     cookie, write = quiet.session()
     assert quiet.ask("POST", "/api/change/a", write, b"{}").code == (404, "not_found")
     assert quiet.ask("GET", "/api/session", cookie).document["read_only"] is True
-    assert [route.path for route in server.served_routes(True) if route.method == "POST"] == ["api/login"]
-    assert len(server.served_routes(False)) - len(server.served_routes(True)) >= 1
+    assert [route.path for route in table.served_routes(True) if route.method == "POST"] == ["api/login"]
+    assert len(table.served_routes(False)) - len(table.served_routes(True)) >= 1
 
 
 def test_a_bug_is_said_without_a_word_of_it(door: Door, caplog: pytest.LogCaptureFixture):
