@@ -43,8 +43,8 @@ from picochat.pipeline.profiles import PROFILES
 from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
 from picochat.training.config import ResumeConfig
-from picochat.workbench.api.table import ROUTES
 from picochat.workbench.openapi import build_openapi
+from picochat.workbench.served import served_routes
 from picochat.workbench.settings import WebConfig
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -87,7 +87,9 @@ def build_pages() -> dict[str, str]:
         "checks.md": "\n".join(_check_lines()),
         "strategies.md": "\n".join(_strategy_lines()),
     }
-    pages["workbench_api.json"] = json.dumps(build_openapi(ROUTES), indent=1, sort_keys=True) + "\n"
+    pages["workbench_api.json"] = (
+        json.dumps(build_openapi(served_routes(read_only=False)), indent=1, sort_keys=True) + "\n"
+    )
     for name, model in SCHEMAS.items():
         schema = model.model_json_schema(by_alias=True)
         pages[f"schemas/{name}.json"] = json.dumps(schema, indent=1, sort_keys=True) + "\n"

@@ -71,8 +71,9 @@ def refresh(folder: Path, known: dict[str, str]) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             archive, integrity = fetch(package, Path(scratch), known)
             with tarfile.open(archive) as opened:
+                licence = read_member(opened, "LICENSE")
                 rows += [
-                    ship(package, integrity, read_member(opened, source), read_member(opened, "LICENSE"), source, folder)
+                    ship(package, integrity, read_member(opened, source), licence, source, folder)
                     for source in package.files
                 ]
     rows.sort(key=lambda row: row["file"])
@@ -116,9 +117,7 @@ def read_member(archive: tarfile.TarFile, path: str) -> bytes:
     return member.read()
 
 
-def ship(
-    package: Package, integrity: str, data: bytes, licence: bytes, source: str, folder: Path
-) -> dict[str, Any]:
+def ship(package: Package, integrity: str, data: bytes, licence: bytes, source: str, folder: Path) -> dict[str, Any]:
     """Writes one file and its licence; returns its row of the record."""
     name = package.files[source]
     shipped, edits = edit(name, data.decode())

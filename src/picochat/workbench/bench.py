@@ -11,6 +11,7 @@ from pathlib import Path
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.doctor import Doctor
 from picochat.workbench.folders import is_id as is_id
 from picochat.workbench.folders import is_kind as is_kind
 from picochat.workbench.folders import is_run_folder as is_run_folder
@@ -23,17 +24,8 @@ from picochat.workbench.processes import Processes
 from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 from picochat.workbench.speakers import Speakers
-
-ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
-"""A folder with another name is listed by `picochat runs` alone."""
-SIGNS_OF_A_RUN = (layout.RUN, layout.STATUS)
-
-
-def is_id(text: str) -> bool:
-    return ID.fullmatch(text) is not None and text.strip(".") != ""
-
-
 from picochat.workbench.stream import Pulse
+from picochat.workbench.verifications import Verifications
 
 
 @dataclass
@@ -52,7 +44,9 @@ class Workbench:
         self.speakers = Speakers(self.clock)
         self.follower = Follower(self.runs, self.clock)
         self.pulse = Pulse(self.follower)
+        self.doctor = Doctor(self.clock)
         self.processes = Processes(self.runs)
+        self.verifications = Verifications(self.processes)
         self.machine_use = MachineUse(self.clock)
 
     def run(self, name: str) -> RunStore:

@@ -52,5 +52,6 @@ def ask_doctor() -> dict[str, Any]:
         found = parse_json(text.encode(), "picochat doctor") if text else None
     except PicochatError:
         return {}
-    whole = isinstance(found, dict) and isinstance(found.get("facts"), dict) and isinstance(found.get("advice"), list)
-    return found if whole else {}
+    if not isinstance(found, dict) or not isinstance(found.get("facts"), dict):
+        return {}
+    return found if isinstance(found.get("advice"), list) else {}

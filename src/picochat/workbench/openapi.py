@@ -34,7 +34,7 @@ def build_openapi(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Picochat workbench",
             "version": picochat.__version__,
-            "description": "The operator's surface on a folder of runs. Addresses are relative to wherever it is served.",
+            "description": "The operator's surface on a folder of runs; all addresses are relative.",
         },
         "servers": [{"url": "."}],
         "security": [{"session": []}],

@@ -24,11 +24,11 @@ from picochat.webguard.guard import Answer, Guard
 from picochat.webguard.limits import Code, Limits, Refusal
 from picochat.webguard.protocol import build_protocol
 from picochat.workbench.access import Access, label, new_request_id
-from picochat.workbench.api.table import served_routes
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
 from picochat.workbench.problems import CONTENT_TYPE, Problem
 from picochat.workbench.routing import Router
+from picochat.workbench.served import served_routes
 from picochat.workbench.site import Site, load_site
 
 BACKLOG = 128

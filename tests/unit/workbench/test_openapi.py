@@ -9,10 +9,10 @@ import pytest
 from tests.support.asgi import OWN, ask
 
 from picochat.workbench.access import is_open
-from picochat.workbench.api.table import ROUTES, served_routes
 from picochat.workbench.bench import Workbench
 from picochat.workbench.openapi import build_openapi
 from picochat.workbench.routing import Question, Route
+from picochat.workbench.served import served_routes
 from picochat.workbench.server import build_app
 from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
@@ -38,6 +38,7 @@ class Whole(Question):
     parts: list[Part]
 
 
+ROUTES = served_routes(read_only=False)
 MADE = [
     Route("GET", "api/a/{run}/b", print, "Shows", "picochat show", Which),
     Route("POST", "api/a/{run}/b", print, "Changes", body=Whole),

@@ -15,9 +15,5 @@ from picochat.pipeline.control import STOP, STOP_NOW, ask_run
 def stop(run: str | None, now: bool) -> None:
     """Ask RUN (default: the newest) to save a checkpoint at the next step and stop; --resume goes on later."""
     store = options.find_run(run)
-    state = read_run_state(store.root)
-    if state.process not in (RUNNING, STALLED):
-        refuse("run.not_running", f"{store.root} is {state.process}")
-    write_json(store.path(layout.CONTROL), {"request": "stop", "at": utc_now()})
     ask_run(store, STOP_NOW if now else STOP)
     build_console().print(f"asked {store.root} to stop; `picochat status {store.root}` shows when it has", markup=False)
