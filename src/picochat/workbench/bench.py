@@ -11,6 +11,7 @@ from pathlib import Path
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.doctor import Doctor
 from picochat.workbench.folders import is_id as is_id
 from picochat.workbench.folders import is_kind as is_kind
 from picochat.workbench.folders import is_run_folder as is_run_folder
@@ -43,6 +44,7 @@ class Workbench:
         self.speakers = Speakers(self.clock)
         self.follower = Follower(self.runs, self.clock)
         self.pulse = Pulse(self.follower)
+        self.doctor = Doctor(self.clock)
         self.processes = Processes(self.runs)
         self.verifications = Verifications(self.processes)
         self.machine_use = MachineUse(self.clock)

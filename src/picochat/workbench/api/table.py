@@ -16,6 +16,7 @@ from picochat.workbench.api import (
     readiness,
     runs,
     streams,
+    system,
 )
 from picochat.workbench.routing import Route
 
@@ -33,4 +34,5 @@ ROUTES: list[Route] = [
     *checkpoints.ROUTES,
     *data.ROUTES,
     *streams.ROUTES,
+    *system.ROUTES,
 ]
