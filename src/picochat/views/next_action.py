@@ -107,7 +107,7 @@ def _stalled(known: Known) -> NextAction:
 
 def _crashed(known: Known) -> NextAction:
     where = f" in stage {known.state.stage}" if known.state.stage else ""
-    return NextAction("crashed", f"Its process is gone{where}: it goes on from its last checkpoint.", known.resume)
+    return NextAction("crashed", f"Its process is gone{where}: it goes on from what it has saved.", known.resume)
 
 
 def _stopped(known: Known) -> NextAction:
@@ -136,7 +136,7 @@ def _before_the_gate(known: Known) -> NextAction:
     state = known.state
     if state.state == BLOCKED:
         check = next(filter(blocks, usable_checks(dict(known.preflight))), None)
-        return _mend("held_back", "Preflight blocks the training", known, check)
+        return _mend("held_back", "Held back by {} of preflight", known, check)
     if known.trained:
         sentence = "What was asked is done, and no gate has judged it."
         return NextAction("unjudged", sentence, _on_run("gate", known))
@@ -150,7 +150,9 @@ def _before_the_gate(known: Known) -> NextAction:
 def _after_the_gate(known: Known) -> NextAction:
     checks = _in_order(known.gate)
     if known.state.verdict == BLOCKED:
-        return _mend("blocked", f"The gate {known.state.profile} blocks it", known, next(filter(blocks, checks), None))
+        return _mend(
+            "blocked", f"Blocked by {{}} under {known.state.profile}", known, next(filter(blocks, checks), None)
+        )
     if known.state.verdict == "approved":
         weights = (known.state.weights_digest or "")[:12]
         sentence = f"Approved under {known.state.profile} for weights {weights}: hand it over, or serve it."
@@ -167,15 +169,13 @@ def _after_the_gate(known: Known) -> NextAction:
 def _mend(state: str, what: str, known: Known, check: Mapping[str, Any] | None) -> NextAction:
     """The cure of the first thing that blocks, in the order in which things depend on each other."""
     if check is None:
-        return NextAction(state, f"{what}.", _on_run("gate" if state == "blocked" else "preflight", known))
-    fix = fill(str(check.get("fix") or ""), known.run, known.profile)
-    command = first_command(str(check.get("fix") or ""))
-    if state == "held_back":
-        command = command or "picochat run PROFILE --preflight-only --resume --out-dir RUN"
-    else:
-        command = command or f"picochat gate RUN --explain {check['id']}"
-    cure = f"; {fix}" if fix else ""
-    return NextAction(state, f"{what} by {check['id']}{cure}.", fill(command, known.run, known.profile))
+        sentence = f"{what.format('a check that cannot be read')}."
+        return NextAction(state, sentence, _on_run("gate" if state == "blocked" else "status", known))
+    fix, name = str(check.get("fix") or ""), check["id"]
+    look = f"picochat gate RUN --explain {name}" if state == "blocked" else known.resume + " --preflight-only"
+    cure = f": {fill(fix, known.run, known.profile)}" if fix else ""
+    command = fill(first_command(fix) or look, known.run, known.profile)
+    return NextAction(state, f"{what.format(name)}{cure}.", command)
 
 
 def _in_order(gate: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from picochat.artifacts import layout
 from picochat.core.confined import reason_of
 from picochat.core.event_tail import EventScan
 from picochat.core.units import format_count, format_duration
-from picochat.views.checks import UNKNOWN
+from picochat.views.checks import UNKNOWN, format_interval
 from picochat.views.run_files import Document, RunReader, Unreadable, list_at, number_at, text_at, value_at
 from picochat.views.run_state import RUNNING, STATE_FILES, RunFiles, RunState, judge_run_state, read_run_files
 
@@ -138,9 +138,15 @@ def mean_skill(report: Document, name: str) -> dict[str, Any] | None:
         return None
     return {
         "rate": rate,
-        "interval": value_at(summary, "mean_skill", "interval"),
+        "interval": interval_of(value_at(summary, "mean_skill", "interval")),
         "n": number_at(summary, "n"),
     }
+
+
+def interval_of(value: Any) -> list[float] | None:
+    """Two finite numbers, else None."""
+    ends = [number_at({"end": end}, "end") for end in value] if isinstance(value, list) else []
+    return ends if len(ends) == 2 and None not in ends else None
 
 
 def last_known(values: Iterable[Any]) -> Any:
@@ -187,6 +193,4 @@ def rate_words(score: Mapping[str, Any] | None) -> str:
     """`.805 [.772, .839]`, or a dash."""
     if score is None:
         return UNKNOWN
-    interval = score["interval"]
-    known = isinstance(interval, list) and len(interval) == 2 and all(isinstance(end, int | float) for end in interval)
-    return f"{score['rate']:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if known else "")
+    return f"{score['rate']:.3f}" + (f" {text}" if (text := format_interval(score["interval"])) else "")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import runs
+from picochat.workbench.api import compare, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *runs.ROUTES,
+    *compare.ROUTES,
 ]
