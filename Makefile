@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 REAL_DATA_OPTION := $(if $(REAL_DATA),--real-data=$(REAL_DATA))
 
-.PHONY: help demo test test-gpu test-vllm test-clients faults redteam check bench install clean
+.PHONY: help demo test test-gpu test-vllm test-clients faults redteam check bench screenshots install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-clients  LangChain, LiteLLM, llm and Vercel's SDK against a served model: fetches them into build/clients"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
+	@echo "make screenshots  pictures of every page of the workbench, light, dark and narrow, in docs/images/workbench"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
 	@echo "make bench   speed against peers and what things cost, in turns in one run (REAL_DATA=folder adds real text)"
 
@@ -62,6 +63,9 @@ faults: $(VENV)/.dev
 
 redteam: $(VENV)/.dev
 	$(BIN)/pytest -q --full tests/redteam
+
+screenshots: $(VENV)/.dev
+	$(BIN)/python scripts/screenshots.py docs/images/workbench
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

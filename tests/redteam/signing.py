@@ -8,9 +8,9 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.reports import self_digest
+from picochat.artifacts.stage_reports import SCHEMAS
 from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import parse_json, pretty_json
-from picochat.judgement.documents import SCHEMAS
 
 Body = dict[str, Any]
 

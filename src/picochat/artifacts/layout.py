@@ -128,13 +128,18 @@ def shard(side: str, number: int) -> str:
     return f"{SHARDS}/{side}-{number:05d}.bin"
 
 
-# Beside the runs: launches.
+# Beside the runs: launches, and what the workbench started.
 DESK = ".picochat"
 DESK_PLANS = "plans"
 DESK_STARTS = "starts"
 DESK_AUDIT = "audit.jsonl"
 DESK_DRY_RUNS = "dry_runs"
 DESK_SETTINGS = "launch.toml"
+DESK_PROCESSES = "processes"
+PROCESS = "process.json"
+PROCESS_EXIT = "exit.json"
+PROCESS_OUTPUT = "output.log"
+"""What a command wrote to standard output and standard error, as it came."""
 
 LIVE_FILES = frozenset({STATUS, EVENTS, CONTROL, DDP_CONTROL, LOCK})
 LIVE_FOLDERS = frozenset({LOGS})

@@ -7,6 +7,7 @@ from typing import Any
 
 from picochat.artifacts.schema import Record
 from picochat.core.hashing import digest_of, sha256_file
+from picochat.core.jsonio import pretty_json
 
 
 class FileRef(Record):
@@ -49,6 +50,22 @@ class Manifest(Record):
 def self_digest(document: dict[str, Any]) -> str:
     """Digest of a document without the field `self_digest`, which holds it in every report."""
     return digest_of({key: value for key, value in document.items() if key != "self_digest"})
+
+
+def is_canonical(obj: Any, data: bytes) -> bool:
+    """Whether a root file has the one form in which it is written."""
+    try:
+        return pretty_json(obj) == data
+    except ValueError:
+        return False
+
+
+def form_problem(body: dict[str, Any], data: bytes) -> str:
+    """What is wrong with the form of a report: another than it is written in, or another self_digest; else empty."""
+    if not is_canonical(body, data):
+        return "not in canonical form"
+    changed = "self_digest" in body and body["self_digest"] != self_digest(body)
+    return "was changed after it was written: it has another self_digest" if changed else ""
 
 
 def file_ref(kind: str, path: Path, root: Path) -> FileRef:

@@ -1,6 +1,7 @@
 """Reading a checkpoint folder without trusting it (torch-free): opened once, hashed before parsed, refused by name.
 
 check_checkpoint_files   everything that can be proved about a folder; what verify, gate and recovery ask
+look_at_checkpoint       the manifest, and whether the files it lists are there in their sizes; nothing is hashed
 read_stable              one consistent look at a folder that a save may replace meanwhile
 """
 
@@ -57,6 +58,20 @@ def check_checkpoint_files(path: Path, absent: Mapping[str, tuple[int, str]] = _
     waits for a pipe.
     """
     return read_stable(path, lambda folder: _read_folder(folder, path, TENSOR_FILES, absent)).manifest
+
+
+def look_at_checkpoint(path: Path) -> CheckpointManifest:
+    """The manifest of a folder that has exactly the files it lists, in their sizes. What is in them is not proved.
+
+    Raises `checkpoint.*`, as `check_checkpoint_files` does for what is found without reading weights.
+    """
+
+    def look(folder: int) -> CheckpointManifest:
+        manifest = _read_manifest(folder, path)
+        _require_file_set(folder, manifest, path, _NOTHING)
+        return manifest
+
+    return read_stable(path, look)
 
 
 def is_whole(path: Path) -> bool:

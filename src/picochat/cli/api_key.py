@@ -44,11 +44,12 @@ def _read_file(file: Path) -> str:
 
 def require_key_or_loopback(host: str, key: str | None) -> None:
     """Raises `serve.key` for an address that other machines reach, without a key."""
-    if key is None and not _is_loopback(host):
+    if key is None and not is_loopback(host):
         refuse("serve.key", f"{host} can be reached from other machines, and no key is set")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address is one of this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -38,6 +38,12 @@ def utc_now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def utc_time(seconds: float) -> str:
+    """A time in seconds since 1970, as of a file, in ISO 8601: to be shown."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def utc_seconds() -> int:
     """The wall clock in whole seconds since 1970, for records whose form asks for it."""
     return int(datetime.datetime.now(datetime.UTC).timestamp())

@@ -16,7 +16,10 @@ from picochat.core.reasons_launch import LAUNCH_REASONS
 from picochat.core.reasons_of_data import REASONS_OF_DATA
 from picochat.core.reasons_plan import PLAN_REASONS
 from picochat.core.reasons_prediction import PREDICTION_REASONS
+from picochat.core.reasons_process import PROCESS_REASONS
+from picochat.core.reasons_reading import READING_REASONS
 from picochat.core.reasons_serving import SERVING_REASONS
+from picochat.core.reasons_web import WEB_REASONS
 
 REASONS: dict[str, Reason] = {
     **ENGINE_REASONS,
@@ -27,7 +30,10 @@ REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
     **PLAN_REASONS,
     **PREDICTION_REASONS,
+    **READING_REASONS,
+    **PROCESS_REASONS,
     **SERVING_REASONS,
+    **WEB_REASONS,
     # --- artifact: a file of a run
     "artifact.changed": Reason(
         4,

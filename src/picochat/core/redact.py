@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 MASK = "[redacted]"
+BLANK = "\ue0ff"
+"""Stands for a character of a secret: of the private use area, so it means nothing in any text."""
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL)", re.IGNORECASE)
 _SECRET_SHAPE = re.compile(
     # "task-" and "disk-" end in sk- and are no keys; one letter before it may be the rest of an escape.
@@ -43,6 +45,21 @@ def redact_tree(obj: Any) -> Any:
     if isinstance(obj, list | tuple):
         return [redact_tree(item) for item in obj]
     return obj
+
+
+def blank_secrets(text: str, mark: str = BLANK) -> str:
+    """The text with every character of a secret replaced by `mark`, line ends kept: places and lines stay as they were.
+
+    For text that is cut into lines or pieces afterwards; `show_blanks` then makes the usual mask of what is left of it.
+    """
+    for value in sorted(_known, key=len, reverse=True):
+        text = text.replace(value, mark * len(value))
+    return _SECRET_SHAPE.sub(lambda found: re.sub(r"[^\n]", mark, found.group()), text)
+
+
+def show_blanks(text: str, mark: str = BLANK) -> str:
+    """A piece of a text in which secrets were blanked, with the mask where they stood."""
+    return re.sub(f"{mark}+", MASK, text)
 
 
 def mask_secrets(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -12,6 +13,9 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+NOT_STARTED = 127
+"""The exit code of a shell for a command that is not there."""
 
 
 class Finished(NamedTuple):
@@ -44,6 +48,72 @@ def run_quiet(
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+
+def run_logged(argv: Sequence[str], output: Path, passed_on: Sequence[signal.Signals]) -> int:
+    """Runs a command to its end in a group of its own, everything that it says appended to a file.
+
+    A signal of `passed_on` that this process gets reaches the group exactly once; one that came before the command
+    began keeps it from beginning. Minus the number of the signal that ended it; 127 when it could not be started.
+    """
+    early: list[int] = []
+    child: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _: object) -> None:
+        if child is None:
+            early.append(number)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+
+    for number in passed_on:
+        signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
+    if early:
+        return -early[0]
+    with open(output, "ab") as stream:
+        try:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, process_group=0
+            )
+        except OSError as err:
+            stream.write(f"{argv[0]} could not be started: {err}\n".encode())
+            return NOT_STARTED
+    for number in early:
+        pass_on(number, None)
+    return child.wait()
+
+
+class Detached:
+    """A child in a session of its own, which outlives this process. It waits for `release` before it does anything.
+
+    TERM is blocked in it from the first instant on, until it is ready to answer: see `run_logged`.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            self._child = subprocess.Popen(
+                argv,
+                env=dict(env),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self.pid = self._child.pid
+        # Nobody asks for it again, and a child that nobody waits for would stay in the process table.
+        threading.Thread(target=self._child.wait, name=f"wait-{self.pid}", daemon=True).start()
+
+    def release(self, go: bool = True) -> None:
+        """Lets it begin; without `go` it reads the end of its input, and leaves."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError):
+            if go:
+                self._child.stdin.write(b"\n")
+            self._child.stdin.close()
 
 
 class LineChild:

@@ -73,3 +73,8 @@ def default_environment(values: Mapping[str, str]) -> None:
 def read_environment(name: str) -> str | None:
     """One variable, for a report."""
     return os.environ.get(name)
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this process with some changed, for a child that is started with them."""
+    return {**os.environ, **changes}

@@ -6,32 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from picochat.artifacts import layout
-from picochat.artifacts.reports import Manifest, self_digest
+from picochat.artifacts.reports import Manifest, form_problem
 from picochat.artifacts.schema import require_schema
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_bytes
-from picochat.core.jsonio import parse_json, pretty_json
-
-SCHEMAS = {
-    layout.CORPUS_MANIFEST: "corpus_manifest",
-    layout.TOKENIZER_REPORT: "tokenizer_report",
-    layout.report_path(layout.BASE): "base_report",
-    layout.report_path(layout.SFT): "sft_report",
-    layout.report_path(layout.EVAL): "eval_report",
-}
-"""The reports that every run has, in the order of their stages."""
-
-OPTIONAL_SCHEMAS = {
-    layout.SHARDS_MANIFEST: "shards_manifest",
-    layout.HONESTY: "honesty",
-    layout.PREDICTION: "prediction",
-    layout.PREDICTION_CHECK: "prediction_check",
-    layout.MEMORISATION: "memorisation",
-    layout.PREFLIGHT: "preflight",
-}
-"""The reports of stages that only some runs have; a report that read one names it, so it cannot be missed."""
+from picochat.core.jsonio import parse_json
 
 
 @dataclass(frozen=True)
@@ -81,22 +61,7 @@ def load_document(store: RunStore, path: str, schema: str) -> Document:
         manifest = Manifest.from_json(body.get("manifest"), f"{path} manifest")
     except PicochatError as err:
         return Document(path, {}, None, digest, err.detail)
-    return Document(path, body, manifest, digest, _form_problem(body, data))
-
-
-def _form_problem(body: dict[str, Any], data: bytes) -> str:
-    if not is_canonical(body, data):
-        return "not in canonical form"
-    changed = "self_digest" in body and body["self_digest"] != self_digest(body)
-    return "was changed after it was written: it has another self_digest" if changed else ""
-
-
-def is_canonical(obj: Any, data: bytes) -> bool:
-    """Whether a root file has the one form in which it is written."""
-    try:
-        return pretty_json(obj) == data
-    except ValueError:
-        return False
+    return Document(path, body, manifest, digest, form_problem(body, data))
 
 
 def same_numbers(first: Any, second: Any) -> bool:

@@ -14,6 +14,7 @@ from picochat.judgement.curves import build_curves
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.prediction import build_plot
+from picochat.views.lineage_records import link_files
 
 TRAININGS = (layout.BASE, layout.SFT)
 SAMPLE_CHARS = 1200
@@ -32,7 +33,7 @@ def build_handover(evidence: RunEvidence) -> dict[str, Any]:
         "tokenizer": _tokenizer(evidence.documents[layout.TOKENIZER_REPORT]),
         "chat": _chat(evidence.documents[layout.CORPUS_MANIFEST]),
         "run": _run(evidence),
-        "lineage": _lineage(evidence),
+        "lineage": link_files((path, found.sha256, found.manifest) for path, found in evidence.documents.items()),
         "prediction": build_plot(evidence.prediction),
     }
 
@@ -138,28 +139,6 @@ def _run(evidence: RunEvidence) -> dict[str, Any] | None:
     if run is None:
         return None
     return {"digest": evidence.run_digest, "seed": _number(run.config.get("seed")), "code": run.code.to_json()}
-
-
-def _lineage(evidence: RunEvidence) -> list[dict[str, Any]]:
-    """Every report, and every file that it names: digest, by whom it was written, by whom it was read."""
-    files: dict[str, dict[str, Any]] = {}
-
-    def entry(path: str, sha256: str, external: bool = False) -> dict[str, Any]:
-        fresh = {"path": path, "sha256": sha256, "external": external, "written_by": None, "read_by": []}
-        return files.setdefault(path, fresh)
-
-    for path, document in evidence.documents.items():
-        if document.manifest is None:
-            continue
-        stage = document.manifest.stage
-        entry(path, document.sha256)["written_by"] = stage
-        for ref in document.manifest.outputs:
-            entry(ref.path, ref.sha256, ref.external)["written_by"] = stage
-        for ref in document.manifest.inputs:
-            readers = entry(ref.path, ref.sha256, ref.external)["read_by"]
-            if stage not in readers:
-                readers.append(stage)
-    return list(files.values())
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -42,7 +42,11 @@ class Connection(Protocol):
 
 
 class Guard:
-    """Host names are exact, on any port; an origin, if one is sent, must be listed."""
+    """Host names are exact, on any port; an origin, if one is sent, must be listed.
+
+    With `own_pages` the server has pages of its own: what stands under the very name and port that the request is
+    addressed to may use it too, over http.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,8 @@ class Guard:
         answer: Callable[[Refusal], Answer],
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
+        *,
+        own_pages: bool = False,
     ) -> None:
         self.limits = limits
         self.answer = answer
@@ -57,6 +63,7 @@ class Guard:
         self.pending_bytes = 0
         self._hosts = frozenset((*LOCAL_HOSTS, *allowed_hosts))
         self._origins = frozenset(allowed_origins)
+        self._own_pages = own_pages
         self._connections: set[Connection] = set()
 
     @property
@@ -101,10 +108,13 @@ class Guard:
         hosts, origins = found[b"host"], found[b"origin"]
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             return Refusal("host_not_allowed", "this server does not answer under that name")
-        if origins and (len(origins) > 1 or origins[0] not in self._origins):
+        if origins and (len(origins) > 1 or not self._may_use(origins[0], hosts[0])):
             return Refusal("origin_not_allowed", "web pages of that origin may not use this server")
         return None
 
     def _is_own(self, host: str) -> bool:
         matched = _HOST.fullmatch(host)
         return matched is not None and matched.group(1).lower() in self._hosts
+
+    def _may_use(self, origin: str, host: str) -> bool:
+        return origin in self._origins or (self._own_pages and origin == f"http://{host.lower()}")

@@ -1,54 +1,55 @@
 """The application: a request finds its route, the handler runs in a thread, its document becomes an answer.
 
-build_app(bench, site) -> the ASGI application behind the guard of `webguard/`
+Who may ask is decided before, in `access`; what is no HTTP never comes here (`server.build_app` puts them together).
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import secrets
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json, finite
+from picochat.core.redact import redact_tree
 from picochat.workbench.bench import Workbench
-from picochat.workbench.problems import CONTENT_TYPE, Problem, problem_of
+from picochat.workbench.problems import Problem, problem_of, problem_response
 from picochat.workbench.routing import Accepted, Call, Route, Router, read_body, read_query
 from picochat.workbench.site import FOR_EVER, Site
+from picochat.workbench.threads import HandlerThreads
 
-LOGGER = logging.getLogger("picochat.workbench")
 STATIC = "static"
 JSON = "application/json"
+NO_ID = "none"
+"""Where no door stands before the application, as in some tests."""
 
 
 class Application:
-    """Page, static files and API. Who may ask is decided before, in `access`."""
+    """Page, static files and API."""
 
     def __init__(self, bench: Workbench, site: Site, router: Router) -> None:
         self._bench = bench
         self._site = site
         self._router = router
+        self._threads = HandlerThreads()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
         except Problem as err:
-            response = problem_response(err)
+            response = problem_response(err, scope.get("picochat_request", NO_ID))
         except PicochatError as err:
-            response = problem_response(problem_of(err))
+            response = problem_response(problem_of(err), scope.get("picochat_request", NO_ID))
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         path, method = request.scope["path"], request.method
         parts = path.split("/")
-        if path == "/" or path == "":
+        if path == "/":
             _require_get(method)
             return Response(self._site.index, 200, {"cache-control": "no-store"}, "text/html")
         if len(parts) > 3 and parts[1] == STATIC:
@@ -57,11 +58,12 @@ class Application:
         route, names = self._router.find(method, path)
         query = read_query(route, request.url.query)
         body = read_body(route, await request.body()) if route.method == "POST" else None
-        call = Call(self._bench, names, query, body, request.scope.get("picochat_login", ""))
+        login = request.scope.get("picochat_login", "")
+        call = Call(self._bench, names, query, body, login, dict(request.headers))
         return await self._call(route, call, request)
 
     async def _call(self, route: Route, call: Call, request: Request) -> Response:
-        found = await run_in_threadpool(route.handler, call)
+        found = await self._threads.run(lambda: route.handler(call))
         if isinstance(found, Response):
             return found
         status, document = (found.status, found.document) if isinstance(found, Accepted) else (200, found)
@@ -82,20 +84,21 @@ class Application:
 
 def document_response(document: Any, status: int = 200, known: str | None = None) -> Response:
     """JSON with a digest of its bytes: what the browser has already is not sent again."""
-    data = canonical_json(finite(document))
+    return json_response(encoded(document), status, known)
+
+
+def encoded(document: Any) -> bytes:
+    """A document as it is sent: no number that is not finite, no secret, one order of keys."""
+    return canonical_json(redact_tree(finite(document)))
+
+
+def json_response(data: bytes, status: int = 200, known: str | None = None) -> Response:
+    """What `encoded` made, sent or known already."""
     etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = {"cache-control": "no-store", "etag": etag}
     if status == 200 and known == etag:
         return Response(b"", 304, headers)
     return Response(data, status, headers, JSON)
-
-
-def problem_response(err: Problem) -> Response:
-    """The error document; the log has the same id."""
-    request_id = f"req-{secrets.token_hex(8)}"
-    LOGGER.info("%s %s %s", err.status, err.code, request_id)
-    headers = {"cache-control": "no-store", **err.headers}
-    return Response(canonical_json(err.document(request_id)), err.status, headers, CONTENT_TYPE)
 
 
 def _require_get(method: str) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from starlette.responses import Response
+
 from picochat.core.errors import PicochatError
+from picochat.core.jsonio import canonical_json
+from picochat.core.redact import redact_tree
+
+LOGGER = logging.getLogger("picochat.workbench")
 
 CONTENT_TYPE = "application/problem+json"
 STATUS_BY_EXIT_CODE = {2: 422, 3: 409, 4: 409, 5: 409, 6: 409, 75: 409}
@@ -56,3 +63,15 @@ def problem_of(err: PicochatError) -> Problem:
 
 def not_found(what: str) -> Problem:
     return Problem(404, "not_found", what)
+
+
+def internal_error() -> Problem:
+    """What is said of a bug: nothing but the id under which the log tells more."""
+    return Problem(500, "internal", "the server failed at this", why="its log has the rest under this request id")
+
+
+def problem_response(err: Problem, request_id: str) -> Response:
+    """The error document; the log has the same id."""
+    LOGGER.info("%s %s %s", err.status, err.code, request_id)
+    headers = {"cache-control": "no-store", "x-request-id": request_id, **err.headers}
+    return Response(canonical_json(redact_tree(err.document(request_id))), err.status, headers, CONTENT_TYPE)

@@ -8,7 +8,7 @@ that the route names, a body from strict JSON; unknown, doubled and malformed ke
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from picochat.workbench.problems import Problem, not_found
 
 Method = Literal["GET", "POST"]
 MAX_QUERY_FIELDS = 64
+MAX_DEPTH = 16
 
 
 class Question(BaseModel):
@@ -43,6 +44,8 @@ class Call:
     query: Any
     body: Any
     login: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case."""
 
     @property
     def run(self) -> RunStore:
@@ -79,7 +82,7 @@ class Router:
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route and the names in the path. Raises 404, and 405 with what the path takes."""
-        parts = path.strip("/").split("/") if path.startswith("/") else []
+        parts = path[1:].split("/") if path.startswith("/") else []
         allowed: set[str] = set()
         for route, pattern in self._split:
             names = _match(pattern, parts)
@@ -128,12 +131,24 @@ def read_body(route: Route, data: bytes) -> Question:
         document = parse_json(data, "the body")
     except PicochatError as err:
         raise Problem(400, err.code, err.detail) from None
+    _require_shallow(document)
     try:
-        return route.body.model_validate(document, strict=True)
+        return route.body.model_validate_json(data, strict=True)
     except ValidationError as err:
         raise Problem(422, "body", _first(err)) from None
     except PicochatError as err:
         raise Problem(422, err.code, err.detail, fix=err.fix) from None
+
+
+def _require_shallow(document: Any) -> None:
+    """Level by level, not by recursion: the depth is the sender's choice."""
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        lists = [item for item in level if isinstance(item, dict | list)]
+        level = [value for item in lists for value in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return
+    raise Problem(400, "json.invalid", f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
 def _first(err: ValidationError) -> str:

@@ -1,47 +1,158 @@
-"""The server around the application: it listens on loopback, opens at once, and leaves within seconds."""
+"""The server around the application: it listens on loopback, opens at once, and leaves within seconds.
+
+build_app(bench, site)   the application behind its door and the guard, without a socket
+serve_forever(...)       until SIGTERM or Ctrl-C; streams end at once, other answers have two seconds
+"""
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from picochat.core.errors import refuse
+from picochat.core.jsonio import canonical_json
+from picochat.webguard.app import GuardedApp
+from picochat.webguard.guard import Answer, Guard
+from picochat.webguard.limits import Code, Limits, Refusal
+from picochat.webguard.protocol import build_protocol
+from picochat.workbench.access import Access, label, new_request_id
+from picochat.workbench.api.login import ROUTES as LOGIN_ROUTES
 from picochat.workbench.api.table import ROUTES
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
-from picochat.workbench.routing import Router
-from picochat.workbench.site import load_site
+from picochat.workbench.problems import CONTENT_TYPE, Problem
+from picochat.workbench.routing import Route, Router
+from picochat.workbench.site import Site, load_site
 
 BACKLOG = 128
-LAST_WORDS_S = 2
+LAST_WORDS_S = 1
 LAST_PORT = 65535
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LIMITS = Limits(unread_s=20.0)
+"""A page that reads nothing of its stream for so long has gone, whatever the network says."""
+STATUS_OF: dict[Code, int] = {
+    "invalid_value": 400,
+    "origin_not_allowed": 403,
+    "request_timeout": 408,
+    "request_too_large": 413,
+    "host_not_allowed": 421,
+    "queue_full": 429,
+    "headers_too_large": 431,
+    "internal_error": 500,
+}
+FIXES: dict[Code, str] = {
+    "host_not_allowed": 'a name of your own is listed: picochat web --set web.allowed_hosts=["NAME"]',
+    "origin_not_allowed": 'a proxy that ends TLS is listed: picochat web --set web.allowed_origins=["https://NAME"]',
+}
+
+
+class WebApp(NamedTuple):
+    """The application behind its guard, whose protocol the server uses."""
+
+    app: ASGIApp
+    guard: Guard
+
+
+def build_app(bench: Workbench, site: Site, limits: Limits = LIMITS) -> WebApp:
+    """Everything but the socket."""
+    router = Router(served_routes(bench.config.read_only))
+    hosts, origins = bench.config.allowed_hosts, bench.config.allowed_origins
+    guard = Guard(limits, answer_of, hosts, origins, own_pages=True)
+    door = Access(Application(bench, site, router), bench.sessions, bench.config.prefix)
+    return WebApp(GuardedApp(door, guard), guard)
+
+
+def served_routes(read_only: bool) -> list[Route]:
+    """Under `web.read_only` no route changes anything: all that is posted is the token."""
+    return [route for route in ROUTES if not read_only or route.method == "GET" or route in LOGIN_ROUTES]
+
+
+def answer_of(refusal: Refusal) -> Answer:
+    """What the guard refuses, in the form of every other refusal."""
+    request_id = new_request_id()
+    status = STATUS_OF[refusal.code]
+    problem = Problem(status, refusal.code, refusal.message, fix=FIXES.get(refusal.code, ""))
+    headers = label([(b"content-type", CONTENT_TYPE.encode())], request_id, page=False)
+    body = canonical_json(problem.document(request_id))
+    return Answer(status, {name.decode(): value.decode() for name, value in headers}, body)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `serve.address`: the port is taken, or the host is none of this machine."""
+    """A listening socket. Raises `web.address`: the port is taken, or the host is none of this machine."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if not 0 <= port <= LAST_PORT:
-        refuse("serve.address", f"port {port} is outside of 0 to {LAST_PORT}")
+        refuse("web.address", f"port {port} is outside of 0 to {LAST_PORT}")
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as err:
-        refuse("serve.address", f"{host} port {port} cannot be listened on: {err}")
+        refuse("web.address", f"{host} port {port} cannot be listened on: {err}")
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn with the guard's protocol, and no signal raised again after an orderly end."""
+
+    def __init__(self, bench: Workbench, web: WebApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                web.app,
+                http=build_protocol(web.guard),
+                h11_max_incomplete_event_size=web.guard.limits.header_bytes,
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=LAST_WORDS_S,
+            )
+        )
+        self._bench = bench
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal ends in good order, a second one at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What changes from now on is known to whoever listens first, even if that is much later.
+        threading.Thread(target=self._bench.follower.look, name="picochat-look", daemon=True).start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._bench.pulse.close()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def build_server(bench: Workbench, limits: Limits = LIMITS) -> WebServer:
+    """A server that was not started yet."""
+    return WebServer(bench, build_app(bench, load_site(), limits))
 
 
 def serve_forever(listener: socket.socket, bench: Workbench) -> None:
     """Serves until a signal."""
-    app = Application(bench, load_site(), Router(ROUTES))
-    config = uvicorn.Config(
-        app,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=LAST_WORDS_S,
-    )
-    uvicorn.Server(config).run([listener])
+    try:
+        build_server(bench).run([listener])
+    finally:
+        bench.speakers.close()

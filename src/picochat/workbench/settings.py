@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from picochat.core.config import Config
 from picochat.core.errors import refuse
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~@-]+)+")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
@@ -18,6 +20,13 @@ class WebConfig(Config):
 
     allowed_hosts: list[str] = Field(default=[], max_length=64)
     """Names beside localhost, 127.0.0.1 and [::1] under which it may be opened; any port."""
+    allowed_origins: list[str] = Field(default=[], max_length=64)
+    """Origins that pages may have beside `http://` and the name they are asked under: a proxy that ends TLS needs one,
+    such as https://pico.lan."""
+    open_network: bool = False
+    """Whether `--host` may be an address that other machines reach."""
+    prefix: str = Field(default="", max_length=200)
+    """The path below which a proxy hands requests on unchanged, such as /pico; none where it takes the path away."""
     read_only: bool = False
     """Whether every button that changes something is gone: only logging in remains."""
 
@@ -31,4 +40,17 @@ class WebConfig(Config):
                     f"web.allowed_hosts: {host!r} is no exact name in lower case",
                     fix='give names without scheme and port: --set web.allowed_hosts=["pico.lan"]',
                 )
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                refuse(
+                    "config.value",
+                    f"web.allowed_origins: {origin!r} is no exact origin in lower case",
+                    fix='give scheme, host and port: --set web.allowed_origins=["https://pico.lan"]',
+                )
+        if self.prefix and not (_PREFIX.fullmatch(self.prefix) and {".", ".."}.isdisjoint(self.prefix.split("/"))):
+            refuse(
+                "config.value",
+                f"web.prefix: {self.prefix!r} is no path without its last slash",
+                fix="give it as the browser shows it: --set web.prefix=/pico",
+            )
         return self

@@ -43,7 +43,7 @@ def case(name: str, state: RunState, **known: Any) -> None:
     CASES[name] = Known(**{"state": state, "stale": False, "trained": True, **asked, **known})
 
 
-case("unreadable", state_of("finished", "unreadable", unreadable=(Unreadable("gate.json", "it is a link"),)))
+case("unreadable", state_of("finished", "unreadable", unreadable=(Unreadable("gate.json", "is a link"),)))
 case("running", state_of("running", stage="base"))
 case("running, before its first stage", state_of("running"))
 case("running, judged before", state_of("running", stage="sft", verdict="blocked", **JUDGED))
@@ -62,6 +62,12 @@ blocked = state_of("finished", "blocked", verdict="blocked", **JUDGED)
 case("blocked, data before evaluation", blocked, gate={"checks": [SKILLS, PASSED, BUILD]})
 case("blocked by a required check that was not run", blocked, gate={"checks": [LOOSE, UNRUN]})
 case("blocked by nothing that can be read", blocked, gate={"checks": "torn"})
+STEP = {"checks": ["sft.fit", "skill.choice"], "fix": ["train sft longer"], "commands": ["picochat run tiny --resume"]}
+case("blocked, with a repair", blocked, gate={"checks": [BUILD, SKILLS]}, repair=STEP)
+by_hand = {"checks": ["data.licence"], "fix": [], "commands": []}
+case("blocked, mended by hand", blocked, gate={"checks": [BUILD]}, repair=by_hand)
+held = state_of("finished", "blocked")
+case("held back, with a repair", held, repair=STEP | {"commands": []}, trained=False)
 case("warn", state_of("finished", verdict="warn", **JUDGED), gate={"checks": [PASSED, LOOSE]})
 case("warn, with more", state_of("finished", verdict="warn", **JUDGED), gate={"checks": [WAIVED, LOOSE]})
 case("waived", state_of("finished", verdict="warn", **JUDGED), gate={"checks": [WAIVED]})

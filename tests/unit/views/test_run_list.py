@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from picochat.core.event_tail import EventScan
 from picochat.core.jsonio import canonical_json
 from picochat.model.sizing import planned_parameters
 from picochat.pipeline.profiles import tiny
-from picochat.views.run_list import COLUMNS, line_cells, read_run_line, run_line, unreadable_line
+from picochat.views.run_list import COLUMNS, line_cells, rate_words, read_run_line, run_line, unreadable_line
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_a_verdict_on_a_report_that_was_replaced_is_stale(judged: Path, tmp_path
     report = root / layout.report_path(layout.SFT)
     report.write_bytes(report.read_bytes() + b"\n")
     assert line_of(root)["stale"]
-    assert line_cells(line_of(root), None)[COLUMNS.index("gate")].endswith("(stale)")
+    assert line_cells(line_of(root))[COLUMNS.index("gate")].endswith("(stale)")
     report.unlink()
     assert line_of(root)["stale"], "a report that is gone"
 
@@ -80,7 +81,7 @@ def test_the_events_of_a_run_with_reports_are_not_searched(judged: Path) -> None
 
 def test_nothing_known_is_a_dash_and_never_zero(tmp_path: Path) -> None:
     (tmp_path / layout.RUN).write_text("{}")
-    cells = line_cells(line_of(tmp_path), None)
+    cells = line_cells(line_of(tmp_path))
     assert cells == [tmp_path.name, "unknown", *["—"] * (len(COLUMNS) - 2)]
 
 
@@ -122,11 +123,18 @@ def test_a_folder_that_cannot_be_read_is_a_line_like_any_other(judged: Path) -> 
     line = unreadable_line("locked", "the folder may not be read")
     assert line.keys() == line_of(judged).keys()
     assert line["state"] == "unreadable"
-    assert len(line_cells(line, None)) == len(COLUMNS)
+    assert len(line_cells(line)) == len(COLUMNS)
 
 
 def test_cost_and_progress_in_words(tmp_path: Path) -> None:
     status = {"state": "stopped", "stage": "base", "step": 50, "steps": 200, "spent_usd": 12.5, "cap_usd": 430.0}
     (tmp_path / layout.STATUS).write_text(json.dumps(status))
-    cells = dict(zip(COLUMNS, line_cells(line_of(tmp_path), 3600.0), strict=True))
-    assert (cells["progress"], cells["cost"], cells["age"]) == ("50 of 200", "$12.50 of $430.00", "1 h 0 min")
+    (tmp_path / layout.RUN).write_text(json.dumps({"created_at": "2026-01-01T00:00:00.000Z"}))
+    cells = dict(zip(COLUMNS, line_cells(line_of(tmp_path), datetime(2026, 1, 1, 3, tzinfo=UTC)), strict=True))
+    assert (cells["progress"], cells["cost"], cells["age"]) == ("50 of 200", "$12.50 of $430.00", "3 h ago")
+
+
+def test_rates_are_shown_with_their_interval() -> None:
+    assert rate_words({"rate": 0.8054, "interval": [0.772, 0.839], "n": 500}) == "80.5 % [77.2, 83.9]"
+    assert rate_words({"rate": 0.0, "interval": None, "n": None}) == "0.0 %"
+    assert rate_words(None) == "—"

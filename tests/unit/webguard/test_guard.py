@@ -118,3 +118,32 @@ def test_exactly_one_name():
 )
 def test_an_origin_that_is_sent_must_be_listed(origins: list[str], code: str | None):
     assert why(build(), ("host", "localhost"), *(("origin", origin) for origin in origins)) == code
+
+
+def build_with_pages() -> Guard:
+    return Guard(Limits(), lambda refusal: Answer(400, {}, b""), ["pico.lan"], ["https://pico.lan"], own_pages=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "code"),
+    [
+        ("127.0.0.1:8765", "http://127.0.0.1:8765", None),
+        ("localhost:9000", "http://localhost:9000", None),
+        ("[::1]:8765", "http://[::1]:8765", None),
+        ("pico.lan", "http://pico.lan", None),
+        ("pico.lan", "https://pico.lan", None),
+        ("Pico.LAN", "http://pico.lan", None),
+        ("127.0.0.1:8765", "https://127.0.0.1:8765", "origin_not_allowed"),
+        ("127.0.0.1:8765", "http://127.0.0.1:8766", "origin_not_allowed"),
+        ("127.0.0.1:8765", "http://127.0.0.1", "origin_not_allowed"),
+        ("127.0.0.1:8765", "http://localhost:8765", "origin_not_allowed"),
+        ("127.0.0.1:8765", "http://127.0.0.1:8765.evil.example", "origin_not_allowed"),
+        ("evil.example", "http://evil.example", "host_not_allowed"),
+    ],
+)
+def test_a_server_with_pages_takes_requests_of_its_own_pages(host: str, origin: str, code: str | None):
+    assert why(build_with_pages(), ("host", host), ("origin", origin)) == code
+
+
+def test_a_server_without_pages_takes_none_of_its_own_name():
+    assert why(build(), ("host", "localhost:8000"), ("origin", "http://localhost:8000")) == "origin_not_allowed"

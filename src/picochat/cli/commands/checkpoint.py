@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from picochat.artifacts.store import RunStore
-from picochat.checkpoint.verify import check_checkpoint_files
+from picochat.checkpoint.listing import list_checkpoints
 from picochat.cli import options
 from picochat.cli.console import print_json, print_table
-from picochat.core.errors import PicochatError, refuse
+from picochat.core.errors import refuse
 
 
 @click.group()
@@ -43,13 +43,10 @@ def verify(run: str | None, as_json: bool) -> None:
 def inspect(store: RunStore) -> list[dict[str, str]]:
     """One row a checkpoint folder, with what is wrong with it, or nothing."""
     rows = []
-    for folder in store.checkpoint_folders():
-        row = {"folder": folder, "step": "", "weights": "", "saved_at": "", "problem": ""}
-        try:
-            manifest = check_checkpoint_files(store.path(folder))
+    for found in list_checkpoints(store):
+        row = {"folder": found.folder, "step": "", "weights": "", "saved_at": "", "problem": found.problem}
+        if (manifest := found.manifest) is not None:
             row |= {"step": str(manifest.step), "weights": manifest.weights_digest[:16], "saved_at": manifest.saved_at}
-        except PicochatError as err:
-            row["problem"] = f"{err.code}: {err.detail}"
         rows.append(row)
     return rows
 

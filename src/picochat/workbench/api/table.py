@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import compare, runs
+from picochat.workbench.api import (
+    changes,
+    checkpoints,
+    compare,
+    curves,
+    data,
+    evals,
+    gate,
+    lineage,
+    login,
+    play,
+    processes,
+    readiness,
+    runs,
+    streams,
+)
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
+    *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
     *compare.ROUTES,
+    *play.ROUTES,
+    *curves.ROUTES,
+    *evals.ROUTES,
+    *processes.ROUTES,
+    *gate.ROUTES,
+    *readiness.ROUTES,
+    *lineage.ROUTES,
+    *checkpoints.ROUTES,
+    *data.ROUTES,
+    *streams.ROUTES,
 ]
