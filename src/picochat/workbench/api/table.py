@@ -5,6 +5,7 @@ from __future__ import annotations
 from picochat.workbench.api import (
     changes,
     checkpoints,
+    compare,
     curves,
     data,
     evals,
@@ -24,6 +25,7 @@ ROUTES: list[Route] = [
     *login.ROUTES,
     *changes.ROUTES,
     *runs.ROUTES,
+    *compare.ROUTES,
     *play.ROUTES,
     *curves.ROUTES,
     *evals.ROUTES,
