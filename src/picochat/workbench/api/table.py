@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from picochat.workbench.api import curves, runs
-=======
-from picochat.workbench.api import login, processes, runs
->>>>>>> main
+from picochat.workbench.api import curves, login, processes, runs
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *login.ROUTES,
     *runs.ROUTES,
-<<<<<<< HEAD
     *curves.ROUTES,
-=======
     *processes.ROUTES,
->>>>>>> main
 ]
