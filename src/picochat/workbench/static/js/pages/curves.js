@@ -13,7 +13,7 @@ const TABS = [["base", "Base"], ["sft", "SFT"], ["system", "System"]];
 const CHARTS = {
   base: [
     { keys: ["loss", "val_loss"], title: "Loss" },
-    { keys: ["bpb", "val_bpb"], title: "Bits a byte" },
+    { keys: ["bpb", "val_bpb"], title: "Bits a byte", unknown: "not known before tokenizer_report.json says how many bytes a token is" },
     { keys: ["grad_norm"], title: "Gradient norm" },
     { keys: ["lr"], title: "Learning rate", plain: true },
     { keys: ["tokens_per_s"], title: "Speed" },
@@ -52,9 +52,9 @@ function Stage({ run, stage, query }) {
       do="Points come with the first step of the training; this page shows them as they are written." command=${`picochat status ${run}`} />`;
   }
   return html`<${Controls} query=${query} about=${about.data} />
-    <div class="charts">${CHARTS[stage].map(({ keys, title, plain }) => html`<${RunChart} key=${keys.join()} run=${run} stage=${stage}
+    <div class="charts">${CHARTS[stage].map(({ keys, title, plain, unknown }) => html`<${RunChart} key=${keys.join()} run=${run} stage=${stage}
       keys=${keys} title=${title} view=${plain ? { ...view, smooth: 0 } : view} about=${shown} hidden=${hidden} onHide=${onHide} level="h2"
-      onZoom=${zoom} empty="no point in this window" quiet=${keys.length === 1} />`)}
+      onZoom=${zoom} unknown=${unknown} quiet=${keys.length === 1} />`)}
     </div>
     ${stage === "sft" && html`<p class="note">Fit, held-out fit and eval are three numbers, each from its own rows:
       <a href=${href("evals", { run, query: { tab: "fit" } })}>on the page of evaluations</a>.</p>`}

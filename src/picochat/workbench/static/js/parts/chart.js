@@ -21,7 +21,9 @@ const NO_LOG = { x: false, y: false };
  * `source` (`{csv, name}`) adds the export; `compact` leaves everything but heading, plot and sentence away.
  */
 export function Chart(props) {
-  const { title, series, axis, unit, group = title, compact = false, empty = "no point yet" } = props;
+  const { title, series, axis, unit, group = title, compact = false } = props;
+  const none = series.every(({ points }) => points.usable === 0);
+  const empty = none ? props.unknown ?? "no value is known" : props.empty ?? "no point in this window";
   const id = useId();
   const [own, setOwn] = useState(new Set());
   const hidden = props.hidden ?? own;
@@ -46,7 +48,7 @@ export function Chart(props) {
       aria-roledescription=${compact ? null : "chart"} aria-label=${`${title}, ${unit} over ${axis.label}`}
       aria-describedby=${`${id}-told`} onKeyDown=${compact ? null : onKey}
       onBlur=${compact ? null : () => say("")}>
-      <${Canvas} view=${view} act=${act} group=${group} compact=${compact} onPlot=${setPlot} />
+      ${series.some(({ points }) => points.usable > 0) && html`<${Canvas} view=${view} act=${act} group=${group} compact=${compact} onPlot=${setPlot} />`}
     </div>
     ${!compact && html`<p class="unseen" role="status" aria-live="polite">${words}</p>
       <${Readout} view=${view} group=${group} />`}
@@ -77,17 +79,26 @@ function viewOf(props, hidden) {
   const references = (props.references ?? []).filter((line) => line.axis === "x" || line.keys.some((key) => keys.has(key)));
   const ends = drawn.flatMap(({ series: one }) => [Math.min(...placesOf(one)), Math.max(...placesOf(one))]);
   const span = props.span ?? (ends.length ? { from: Math.min(...ends), to: Math.max(...ends) } : { from: 0, to: 1 });
-  const [from, to] = [props.window?.from ?? span.from, props.window?.to ?? span.to];
-  const pad = to > from ? 0 : Math.abs(from) * 0.1 || 1;
   return {
     axis, unit, log, drawn, references, compact,
     labelled: !compact && drawn.length > 0,
     height: props.height ?? (compact ? COMPACT : HEIGHT),
-    xRange: log.x ? [Math.max(from, 1e-9) / (pad ? 2 : 1), to * (pad ? 2 : 1)] : [from - pad, to + pad],
+    xRange: spread(span, props.window, log.x),
     yRange: rangeOf(drawn, { outliers, logarithmic: log.y }),
     seams: props.seams ?? [],
     marks: props.markers ?? [],
   };
+}
+
+// A window is as it was asked for; the whole gets a margin, so that its first and last point are not cut.
+function spread(span, window, logarithmic) {
+  const [from, to] = [window?.from ?? span.from, window?.to ?? span.to];
+  const margin = (to - from) * 0.015 || Math.abs(from) * 0.1 || 1;
+  if (logarithmic) {
+    const [low, factor] = [Math.max(from, span.from), to > from ? (to / Math.max(from, span.from)) ** 0.015 : 1.2];
+    return [window?.from > 0 ? window.from : low / factor, window?.to > low ? window.to : Math.max(to, low) * factor];
+  }
+  return [window?.from ?? from - margin, window?.to ?? to + margin];
 }
 
 // The plot itself: made again only when the kind of an axis changes.

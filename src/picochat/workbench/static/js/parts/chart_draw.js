@@ -3,7 +3,8 @@
 import { dashOf, placesOf } from "./chart_model.js";
 
 const RAW_ALPHA = 0.25;
-const BAND_ALPHA = 0.18;
+const BAND_ALPHA = 0.14;
+const REACH_ALPHA = 0.3;
 const TAIL_ALPHA = 0.55;
 const TAIL_DASH = [3, 3];
 const DOTS_UP_TO = 60;
@@ -89,7 +90,7 @@ function band({ ctx, ratio, x, y }, places, series, begin, end) {
   for (let place = end - 1; place >= begin; place -= 1) ctx.lineTo(x(places[place]), y(series.min[place]));
   ctx.closePath();
   ctx.fill();
-  ctx.globalAlpha = RAW_ALPHA + BAND_ALPHA;
+  ctx.globalAlpha = REACH_ALPHA;
   ctx.lineWidth = ratio;
   ctx.beginPath();
   for (let place = begin; place < end; place += 1) {
@@ -102,6 +103,7 @@ function band({ ctx, ratio, x, y }, places, series, begin, end) {
 
 function drawReferences({ ctx, box, ratio, colours, x, y }, view) {
   ctx.font = scaled(colours.font, ratio);
+  ctx.textBaseline = "alphabetic";
   for (const { axis, kind, label, value } of view.references) {
     ctx.globalAlpha = 1;
     ctx.strokeStyle = ctx.fillStyle = kind === "threshold" ? colours.block : colours.muted;
@@ -113,8 +115,9 @@ function drawReferences({ ctx, box, ratio, colours, x, y }, view) {
       if (up < box.top || up > box.top + box.height) continue;
       ctx.moveTo(box.left, up);
       ctx.lineTo(box.left + box.width, up);
+      // Baselines are named at the right, what is of this run further left: a threshold often is a baseline.
       ctx.textAlign = "right";
-      ctx.fillText(label, box.left + box.width - 4 * ratio, up - 3 * ratio);
+      ctx.fillText(label, box.left + box.width * (kind === "baseline" ? 1 : 0.72) - 4 * ratio, up - 4 * ratio);
     } else {
       const across = Math.round(x(value)) + 0.5;
       if (across < box.left || across > box.left + box.width) continue;
@@ -134,6 +137,7 @@ function drawSeams({ ctx, box, ratio, colours, x }, view) {
   ctx.strokeStyle = ctx.fillStyle = colours.warn;
   ctx.lineWidth = ratio;
   ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   for (const seam of view.seams) {
     if (seam.x === null) continue;
     const across = Math.round(x(seam.x)) + 0.5;

@@ -5,7 +5,7 @@ import { dashOf } from "./chart_model.js";
 /** `hidden` is a Set of keys; `onHide(Set)` is told what is hidden now. */
 export function Legend({ series, hidden, onHide, active }) {
   const shown = series.filter(({ step }) => step.length > 0);
-  if (shown.length === 0) return null;
+  if (shown.length < 2) return null;
   const toggle = (key) => {
     const next = new Set(hidden);
     if (!next.delete(key)) next.add(key);

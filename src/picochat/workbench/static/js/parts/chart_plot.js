@@ -6,7 +6,8 @@ import { drawChart } from "./chart_draw.js";
 import { placeText, placesOf, valueText } from "./chart_model.js";
 
 const DRAG_PX = 6;
-const LABEL_PX = 68;
+const LETTER_PX = 6.3;
+const MOST_LABEL_PX = 110;
 const AXIS_PX = 58;
 
 export class Plot {
@@ -88,7 +89,7 @@ export class Plot {
     return {
       ...this.size(),
       legend: { show: false },
-      padding: [10, this.view.labelled ? LABEL_PX : 12, 0, 0],
+      padding: [10, () => this.labelWidth(), 0, 0],
       cursor: { show: true, x: false, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false }, focus: { prox: -1 } },
       scales: {
         x: { time: false, distr: log.x ? 3 : 1, range: () => this.view.xRange },
@@ -104,6 +105,12 @@ export class Plot {
         setSelect: [(plot) => this.selected(plot)],
       },
     };
+  }
+
+  // Room for the names at the ends of the lines.
+  labelWidth() {
+    const longest = this.view.labelled ? Math.max(0, ...this.view.drawn.map(({ series }) => series.label.length)) : 0;
+    return 12 + Math.min(MOST_LABEL_PX, longest * LETTER_PX);
   }
 
   selected(plot) {

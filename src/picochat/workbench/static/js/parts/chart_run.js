@@ -13,7 +13,7 @@ const HELD = new Set();
  * optional. `about`: the answer of `…/markers`. `quiet` shows nothing at all where the run has no such point.
  */
 export function RunChart({ run, stage, keys, title, name = keys.join("-"), view = {}, about = null, compact = false,
-  quiet = false, hidden, onHide, onZoom, references = null, level, empty }) {
+  quiet = false, hidden, onHide, onZoom, references = null, level, unknown }) {
   const { x = "step", smooth = 0, log = "", from = null, to = null, outliers = true } = view;
   const path = `api/runs/${run}/series`;
   const params = { stage, keys: keys.join(), x, smooth: smooth || null, log, from, to, buckets: compact ? COMPACT_BUCKETS : BUCKETS };
@@ -33,7 +33,7 @@ export function RunChart({ run, stage, keys, title, name = keys.join("-"), view 
     <${Chart} title=${title} name=${name} series=${shown.series} axis=${shown.axis} unit=${unit} span=${shown.span}
       window=${shown.axis.name === x ? window : null} seams=${shown.seams} markers=${about?.axis === shown.axis.name ? about.markers : null}
       references=${lines} outliers=${outliers} log=${logs} group=${`${run} ${stage}`} compact=${compact}
-      hidden=${hidden ?? HELD} onHide=${onHide} onZoom=${onZoom} level=${level} empty=${empty}
+      hidden=${hidden ?? HELD} onHide=${onHide} onZoom=${onZoom} level=${level} unknown=${unknown}
       source=${{ path, params, name: `${run}-${stage}-${name}` }} />`;
 }
 
