@@ -24,6 +24,7 @@ from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
 from picochat.workbench.speakers import Speakers
 from picochat.workbench.stream import Pulse
+from picochat.workbench.verifications import Verifications
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Workbench:
         self.follower = Follower(self.runs, self.clock)
         self.pulse = Pulse(self.follower)
         self.processes = Processes(self.runs)
+        self.verifications = Verifications(self.processes)
         self.machine_use = MachineUse(self.clock)
 
     def run(self, name: str) -> RunStore:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import changes, curves, evals, gate, login, play, processes, readiness, runs
+from picochat.workbench.api import (
+    changes,
+    checkpoints,
+    curves,
+    data,
+    evals,
+    gate,
+    lineage,
+    login,
+    play,
+    processes,
+    readiness,
+    runs,
+    streams,
+)
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
@@ -15,4 +29,8 @@ ROUTES: list[Route] = [
     *processes.ROUTES,
     *gate.ROUTES,
     *readiness.ROUTES,
+    *lineage.ROUTES,
+    *checkpoints.ROUTES,
+    *data.ROUTES,
+    *streams.ROUTES,
 ]

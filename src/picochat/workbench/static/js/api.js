@@ -14,6 +14,8 @@ export class Problem extends Error {
 
 // What was read, by address: {etag, document}. An unchanged answer comes as 304 and is the same object again.
 const known = new Map();
+// What is being read at this moment: two parts of a page that want the same share one request.
+const flying = new Map();
 
 /** The address of a request with its parameters; null and "" are left out. */
 export function address(path, params = {}) {
@@ -28,8 +30,15 @@ export function peek(path, params) {
 }
 
 /** The document of a GET. Throws Problem. `keep: false` does not remember it for the next time. */
-export async function get(path, params, { abort, keep = true } = {}) {
+export function get(path, params, { abort = null, keep = true } = {}) {
   const url = address(path, params);
+  if (abort || flying.has(url)) return flying.get(url) ?? fetchDocument(url, abort, keep);
+  const asked = fetchDocument(url, null, keep).finally(() => flying.delete(url));
+  flying.set(url, asked);
+  return asked;
+}
+
+async function fetchDocument(url, abort, keep) {
   const before = known.get(url);
   const headers = { Accept: "application/json" };
   if (before) headers["If-None-Match"] = before.etag;

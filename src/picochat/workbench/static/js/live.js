@@ -68,7 +68,7 @@ async function load(mine) {
   Object.assign(mine, { abort, busy: true, again: false });
   const before = mine.view;
   try {
-    const data = await get(mine.path, mine.params, { abort: abort.signal });
+    const data = await get(mine.path, mine.params, { abort: mine.params ? abort.signal : null });
     if (mine.abort !== abort) return;
     update(mine, { data, error: null, state: "ready", since: Date.now() });
   } catch (error) {

@@ -14,7 +14,7 @@ const RUN_TABS = ["overview", "curves", "gate", "data", "evals", "artifacts", "e
 const THEMES = { system: ["◐", "dark"], dark: ["●", "light"], light: ["○", "system"] };
 const CONNECTIONS = {
   connecting: ["◌", "connecting", "neutral"],
-  live: ["●", "live", "pass"],
+  live: ["●", "live", "active"],
   polling: ["◍", "polling", "warn"],
   offline: ["✕", "offline", "block"],
   paused: ["‖", "paused", "warn"],
@@ -69,8 +69,8 @@ function Connection() {
   const [sign, word, tone] = CONNECTIONS[state];
   return html`<button type="button" class="quiet connection" aria-pressed=${paused.value} onClick=${togglePause}
     title=${paused.value ? "Go on with live updates" : "Pause live updates"}>
-    <span class=${`badge ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>
-    <span class="unseen">Updates: </span><span class="word">${word}</span></span>
+    <span class=${`tone ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>
+    <span class="unseen">Updates: </span>${" "}${word}</span>
   </button>`;
 }
 
@@ -83,13 +83,15 @@ function ThemeSwitch() {
 /** Name, state, verdict and the tabs of a run, on each of its pages. */
 function RunHead({ run, page }) {
   const { data } = useResource(`api/runs/${run}`, { run, kinds: ["runs", "status", "gate"] });
+  const line = data?.run ?? data;
   const tabs = RUN_TABS.map((key) => ({ key, title: key[0].toUpperCase() + key.slice(1), href: href(key, { run }) }));
   return html`<div class="run-head">
     <div class="run-name">
       <a class="crumb" href=${href("runs")}>Runs</a><span class="crumb-mark" aria-hidden="true">/</span>
       <a class="name" href=${href("overview", { run })}>${run}</a>
-      ${data && html`<${RunState} value=${data.state} />`}
-      ${data?.verdict && html`<${Verdict} value=${data.verdict} note=${data.profile} />`}
+      ${line && html`<${RunState} value=${line.state} />`}
+      ${line?.verdict && html`<${Verdict} value=${line.verdict} note=${line.judged_under ?? line.profile} />`}
+      ${line?.stale && html`<${Verdict} value="stale" />`}
     </div>
     <${Tabs} items=${tabs} current=${page} label="Pages of this run" />
   </div>`;

@@ -27,6 +27,7 @@ let streaming = null;
 let pollTimer = null;
 let streamTriedAt = -Infinity;
 let failures = 0;
+let opened = 0;
 let hiddenTimer = null;
 let told = -Infinity;
 let started = false;
@@ -146,7 +147,9 @@ async function stream() {
 }
 
 function onBytes() {
-  const gap = connection.value.state === "polling" || connection.value.state === "offline" || failures > 0;
+  // A first stream begins now; what was read a moment before it may be older than it.
+  const gap = opened === 0 || failures > 0 || ["polling", "offline"].includes(connection.value.state);
+  opened += 1;
   failures = 0;
   heard();
   if (gap) {
