@@ -17,6 +17,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.jsonio import finite, pretty_json, read_json
 from picochat.core.log import LOGGER
 from picochat.core.redact import redact_tree
+from picochat.pipeline.control import STOP, STOP_NOW
 from picochat.stages.contract import StopFlag
 from picochat.views.run_state import process_start
 
@@ -122,8 +123,11 @@ class StatusThread:
 
     def _read_control(self) -> None:
         path = self._store.path(layout.CONTROL)
-        if path.is_file() and not self._stop.requested:
-            request = read_json(path)
-            if isinstance(request, dict) and request.get("request") == "stop":
-                self._stop.reason = "asked for by control.json"
-                self._acknowledge("stop")
+        if self._stop.now or not path.is_file():
+            return
+        found = read_json(path)
+        request = found.get("request") if isinstance(found, dict) else None
+        if request == STOP_NOW or (request == STOP and not self._stop.requested):
+            self._stop.now = request == STOP_NOW  # before the reason, which other threads look at
+            self._stop.reason = self._stop.reason or "asked for by control.json"
+            self._acknowledge(request)

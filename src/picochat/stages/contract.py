@@ -28,6 +28,8 @@ class StopFlag:
     """Set by a signal or a control file; read at step boundaries."""
 
     reason: str = ""
+    now: bool = False
+    """Whether no checkpoint is to be saved first: the last one stands, and a resume repeats the steps after it."""
 
     @property
     def requested(self) -> bool:

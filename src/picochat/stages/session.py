@@ -82,7 +82,7 @@ class Session:
             validation,
             SampleHook(work.loop.sample_every, self._sample),
             ReplicaHook(self._world.ranks.config.replica_check_every),
-            CheckpointHook(work.loop.save_every, self._save),
+            CheckpointHook(work.loop.save_every, self._save, self._leaves_at_once),
         ]
         trainer.hooks = hooks
         started, steps_before = clock.monotonic(), trainer.state.step
@@ -97,6 +97,7 @@ class Session:
             refuse(
                 "run.stopped",
                 f"{work.stage} stopped at step {trainer.state.step:,} of {trainer.loop.steps:,}: {stopped}",
+                why="no checkpoint was saved, as was asked; the last one stands" if self._ctx.stop.now else None,
             )
         seconds = clock.monotonic() - started
         self._world.ranks.on_main("the ledger", self._require_every_step)
@@ -170,6 +171,10 @@ class Session:
         if replay is not None and self._trainer.state.step >= replay.last_step:
             return "replayed as far as was asked"
         return self._ctx.stop.reason
+
+    def _leaves_at_once(self) -> bool:
+        """Rank 0 reads the request, and all of them either save or do not."""
+        return self._world.any(self._ctx.stop.now)
 
     def _compare_conditions(self) -> None:
         """A replay names what differs before its first step. Raises `resume.fingerprint`."""

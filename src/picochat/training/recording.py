@@ -208,17 +208,21 @@ class SampleHook(Hook):
 
 
 class CheckpointHook(Hook):
-    """Saves every `every` steps, when training stops early, and after the last step, through `save()`."""
+    """Saves every `every` steps, when training stops early, and after the last step, through `save()`.
 
-    def __init__(self, every: int, save: Callable[[], None]) -> None:
-        self._every, self._save = every, save
+    `skip()` says on every rank alike whether an early stop is to leave the last checkpoint as it is.
+    """
+
+    def __init__(self, every: int, save: Callable[[], None], skip: Callable[[], bool] = lambda: False) -> None:
+        self._every, self._save, self._skip = every, save, skip
 
     def on_step(self, trainer: Training, result: StepResult) -> None:
         if self._every and result.step % self._every == 0 and result.step < trainer.loop.steps:
             self._save()
 
     def on_stop(self, trainer: Training, reason: str) -> None:
-        self._save()
+        if not self._skip():
+            self._save()
 
     def on_finish(self, trainer: Training) -> None:
         self._save()

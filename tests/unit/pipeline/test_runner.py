@@ -352,6 +352,16 @@ def test_a_request_in_the_control_file_sets_the_flag(store):
     assert stop.reason == "asked for by control.json"
 
 
+def test_a_request_to_leave_at_once_is_heard_after_the_one_to_save_first(store):
+    """A save that takes minutes is what a person no longer wants to wait for."""
+    stop, heard = StopFlag(), []
+    with StatusThread(store, {}, stop, 1, heard.append, interval_s=0.001):
+        for request, done in (("stop", lambda: stop.requested), ("stop_now", lambda: stop.now)):
+            fs.write_json(store.path(layout.CONTROL), {"request": request})
+            assert wait_for(done)
+    assert heard == ["stop", "stop_now"] and stop.reason == "asked for by control.json"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"request": "dance"}'])
 def test_a_control_file_that_asks_for_nothing_known_is_survived(store, text):
     stop = StopFlag()

@@ -218,6 +218,12 @@ def test_a_stop_saves():
     assert saved == [1]
 
 
+def test_a_stop_that_shall_not_save_leaves_the_last_checkpoint():
+    saved = []
+    CheckpointHook(0, lambda: saved.append(1), lambda: True).on_stop(fake_trainer(), "asked")
+    assert saved == []
+
+
 def cpu(precision="fp32") -> Machine:
     return Machine(SoloWorld("cpu"), precision, "", 1, False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from decimal import Decimal
@@ -29,6 +28,7 @@ from picochat.pipeline.launch.records import (
 from picochat.pipeline.plan.build import build_plan
 from picochat.pipeline.plan.cards import CPU, Fleet
 from picochat.pipeline.plan.records import Plan
+from picochat.pipeline.resuming import own_settings
 
 DRY_RUN_CAP_FRAC = 0.1
 
@@ -108,20 +108,9 @@ def run_words(
     """The program's words after the launcher's: the run is gone on with, from the files that travelled."""
     words = ["-m", "picochat.cli", "run", record.profile, "--out-dir", f"runs/{name}", "--resume", "--ddp"]
     words += ["--distributed-strategy", "fsdp"] if strategy == "fsdp" else []
-    given = dict(settings)
-    for key, origin in sorted(record.origins.items()):
-        if origin.startswith("profile") or origin == "derived" or key.startswith("launch."):
-            continue
-        given[key] = _setting(config, key)
+    own = own_settings(record, config)
+    given = dict(settings) | {key: value for key, value in own.items() if not key.startswith("launch.")}
     return (*words, *[word for key, value in given.items() for word in ("--set", f"{key}={value}")])
-
-
-def _setting(config: RunConfig, key: str) -> str:
-    """A value as `--set` takes it, without blanks: a plan holds plain words."""
-    value: Any = config.as_dict()
-    for part in key.split("."):
-        value = value[part]
-    return json.dumps(value, separators=(",", ":"))
 
 
 def money_of(found: Plan, order: Order) -> Money:

@@ -77,21 +77,34 @@ class SpendingMeter:
             self._emit(SPENDING, {"spent_usd": round(self.spent_usd, 6), "cap_usd": self._config.cap_usd})
 
 
-def spent_before(events: Iterable[Mapping[str, Any]], config: LaunchConfig) -> float:
-    """Dollars of the earlier attempts: what the last of them wrote down, and what passed until its last event.
-
-    An attempt that wrote nothing down is billed from its first event to its last.
+class Bill:
+    """Dollars of attempts that have ended, event by event: what the last of them wrote down, and what passed until
+    its last event. An attempt that wrote nothing down is billed from its first event to its last.
     """
-    spent, since, attempt = 0.0, None, None
-    for event in events:
+
+    def __init__(self, config: LaunchConfig) -> None:
+        self._config = config
+        self._attempt: Any = None
+        self._since: datetime.datetime | None = None
+        self.usd = 0.0
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Takes the next event of the run."""
         when = datetime.datetime.fromisoformat(str(event["t"]).replace("Z", "+00:00"))
-        if event.get("attempt") != attempt:
-            attempt, since = event.get("attempt"), when
-            spent += config.billed_before_s * config.usd_per_s
-        if since is not None:
-            spent += max(0.0, (when - since).total_seconds()) * config.usd_per_s
+        if event.get("attempt") != self._attempt:
+            self._attempt, self._since = event.get("attempt"), when
+            self.usd += self._config.billed_before_s * self._config.usd_per_s
+        if self._since is not None:
+            self.usd += max(0.0, (when - self._since).total_seconds()) * self._config.usd_per_s
         if event.get("kind") == SPENDING and isinstance(event.get("spent_usd"), int | float):
             # The attempt's own figure has no rounding of event times; the larger one counts.
-            spent = max(spent, float(event["spent_usd"]))
-        since = when
-    return spent
+            self.usd = max(self.usd, float(event["spent_usd"]))
+        self._since = when
+
+
+def spent_before(events: Iterable[Mapping[str, Any]], config: LaunchConfig) -> float:
+    """Dollars of the earlier attempts."""
+    bill = Bill(config)
+    for event in events:
+        bill.add(event)
+    return bill.usd

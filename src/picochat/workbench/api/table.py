@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import evals, login, processes, runs
+from picochat.workbench.api import (
+    changes,
+    checkpoints,
+    curves,
+    data,
+    evals,
+    gate,
+    lineage,
+    login,
+    play,
+    processes,
+    readiness,
+    runs,
+    streams,
+)
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
+    *play.ROUTES,
+    *curves.ROUTES,
     *evals.ROUTES,
     *processes.ROUTES,
+    *gate.ROUTES,
+    *readiness.ROUTES,
+    *lineage.ROUTES,
+    *checkpoints.ROUTES,
+    *data.ROUTES,
+    *streams.ROUTES,
 ]
