@@ -17,8 +17,8 @@ export function Fit({ run }) {
     <${Source} of=${data.source} what="This run was not evaluated" command=${data.commands.measure}
       todo="The evaluation comes after the fine-tuning; it can be done again at any time.">
       <${Section} id="fit" title="Three facts, none of them the sum of another" aside="mean over skills, 95 % interval">
-        <div class="three">${SETS.map((name, place) => html`<${Figure} key=${name} name=${name} series=${place}
-          of=${data.sets[name]} gap=${data.gaps[place]} titles=${data.sets} />`)}</div>
+        <div class="three">${SETS.map((name, place) => html`<${Figure} key=${name} series=${place} of=${data.sets[name]}
+          gap=${data.gaps[place]} titles=${data.sets} />`)}</div>
       <//>
       <${Section} id="skills" title="By skill" aside="rate of n rows, Wilson 95 % interval">
         <${Skills} data=${data} />
@@ -32,22 +32,25 @@ export function Fit({ run }) {
     <//>`}<//>`;
 }
 
-function Figure({ name, series, of: found, gap, titles }) {
+function Figure({ series, of: found, gap, titles }) {
   const mean = found.mean_skill;
+  const shown = mean ? interval(mean.interval) : found.asked ? "no rows" : "not asked";
   return html`<div class="figure-card">
     <h3>${found.title}</h3>
     <p class="big">${percent(mean?.rate)}</p>
     ${mean && html`<${Bar} of=${mean} series=${series} />`}
-    <p class="small">${mean ? interval(mean.interval) : found.asked ? "no rows" : "not asked"} · n ${integer(found.n)}</p>
+    <p class="small">${shown} · n ${integer(found.n)}</p>
     <p class="small muted">${found.means}</p>
-    ${gap && html`<p class="gap" data-gap=${name}><b>${points(gap.points)}</b> from ${titles[gap.from].title} to ${titles[gap.to].title}<br />
-      <span class="small muted">${apart(gap.apart)}</span></p>`}
+    ${gap && html`<p class="gap"><b>${points(gap.points)}</b> from ${titles[gap.from].title} to ${titles[gap.to].title}
+      <span class="fact-note">${apart(gap.apart)}</span></p>`}
   </div>`;
 }
 
-// The step down from one set to the next, in points of a hundred.
+// The step from one set to the next, in points of a hundred: a minus says that the next one is lower.
 function points(value) {
-  return value === null ? "—" : `${value < 0 ? "+" : "−"}${percent(Math.abs(value)).replace(" %", "")} points`;
+  if (value === null) return "—";
+  const size = percent(Math.abs(value)).replace(" %", "");
+  return `${size === "0.0" ? "" : value < 0 ? "+" : "−"}${size} points`;
 }
 
 function apart(value) {
@@ -55,14 +58,12 @@ function apart(value) {
 }
 
 function Skills({ data }) {
+  const bar = (name, series) => ({ sets }) => sets[name] && html`<span class="bar-cell">
+    <${Bar} of=${sets[name]} series=${series} /><${Rate} of=${sets[name]} /></span>`;
   const columns = [
     { key: "category", title: "Skill" },
-    ...SETS.map((name, place) => ({
-      key: name,
-      title: data.sets[name].title,
-      render: ({ sets }) => sets[name] && html`<span class="bar-cell"><${Bar} of=${sets[name]} series=${place} /><${Rate} of=${sets[name]} /></span>`,
-      sort: ({ sets }) => sets[name]?.rate,
-    })),
+    ...SETS.map((name, place) => (
+      { key: name, title: data.sets[name].title, render: bar(name, place), sort: ({ sets }) => sets[name]?.rate })),
     ...data.gaps.map(({ from, to }, place) => ({
       key: `gap-${from}`,
       title: `${data.sets[from].title} to ${data.sets[to].title}`,
@@ -71,8 +72,8 @@ function Skills({ data }) {
       sort: ({ gaps }) => gaps[place].points,
     })),
   ];
-  return html`<${DataTable} caption="Rates by skill on the three sets" columns=${columns} rows=${data.categories} rowKey="category"
-    stack="l" empty="the report holds no skill" />`;
+  return html`<${DataTable} caption="Rates by skill on the three sets" columns=${columns} rows=${data.categories}
+    rowKey="category" stack="l" empty="the report holds no skill" />`;
 }
 
 function Levels({ data }) {
@@ -81,9 +82,10 @@ function Levels({ data }) {
       { key: `${name}/${category}/${level}`, set: data.sets[name].title, category, level, rate }))));
   if (rows.length === 0) return null;
   const columns = [
-    { key: "set", title: "Rows", sort: true }, { key: "category", title: "Skill", sort: true },
+    { key: "set", title: "Rows", sort: true },
+    { key: "category", title: "Skill", sort: true },
     { key: "level", title: "Level", sort: true },
-    { key: "rate", title: "Rate", render: ({ rate }) => html`<${Rate} of=${rate} />`, sort: ({ rate }) => rate?.rate },
+    { key: "rate", title: "Rate", sort: ({ rate }) => rate?.rate, render: ({ rate }) => html`<${Rate} of=${rate} />` },
   ];
   return html`<details class="more"><summary>Levels of difficulty (${integer(rows.length)})</summary>
     <${DataTable} caption="Rates by level" columns=${columns} rows=${rows} stack="s" /></details>`;
@@ -91,13 +93,13 @@ function Levels({ data }) {
 
 function Training({ of: found, run }) {
   const { validation, forgetting } = found;
-  const loss = validation.loss === null ? null : `${number(validation.loss)}${validation.loss_se === null ? "" : ` ± ${number(validation.loss_se)}`}`;
+  const error = validation.loss_se === null ? "" : ` ± ${number(validation.loss_se)}`;
   return html`<${Section} id="sft-losses" title="Losses of the fine-tuning"
     aside=${html`<a href=${href("curves", { run, query: { stage: "sft" } })}>Curves</a>`}>
     <${Source} of=${found.source} what="There is no fine-tuning yet">
       <${Facts} items=${[
         ["Train loss, first to last", `${number(found.first_loss)} to ${number(found.final_loss)}`],
-        ["Validation loss on text", loss],
+        ["Validation loss on text", `${number(validation.loss)}${error}`],
         ["Bits per byte of text, before", bpb(forgetting.before_bpb)],
         ["Bits per byte of text, after", bpb(forgetting.after_bpb), "what fine-tuning cost of the base model's text"],
         ["Steps", `${integer(found.steps)} of ${integer(found.planned_steps)}`],

@@ -9,22 +9,22 @@ import { Section } from "../parts/page.js";
 import { Empty, Partial, Resource } from "../parts/states.js";
 import { DataTable } from "../parts/table.js";
 import { Row } from "./evals_row.js";
-import { Word } from "./evals_text.js";
+import { Unreadable, Word } from "./evals_text.js";
 
 const LIMIT = 50;
+const LIST_CHARS = 80;
 const FILTERS = [
-  ["all", "all rows"], ["fail", "fail"], ["pass", "pass"], ["echo", "repeats the prompt"], ["repetition", "repeats itself"],
-  ["unfinished", "unfinished"], ["unsupported", "claims what it cannot know"],
+  ["all", "all rows"], ["fail", "fail"], ["pass", "pass"], ["echo", "repeats the prompt"],
+  ["repetition", "repeats itself"], ["unfinished", "unfinished"], ["unsupported", "claims what it cannot know"],
 ];
+const FLIPPED = ["flipped", "verdict differs between the runs"];
 const START = { pages: null, row: null };
 
 export function Rows({ run, query }) {
   const set = query.set ?? "eval";
   const cursors = (query.pages ?? "").split(".").filter(Boolean);
-  const params = {
-    set, filter: query.filter, category: query.category, search: query.q, against: query.against,
-    cursor: cursors.at(-1), limit: LIMIT,
-  };
+  const { filter, category, q: search, against } = query;
+  const params = { set, filter, category, search, against, cursor: cursors.at(-1), limit: LIMIT };
   const found = useResource(`api/runs/${run}/rows`, { params, run, kinds: ["reports"] });
   const all = useResource("api/runs", { kinds: ["runs"] });
   const others = (all.data?.runs ?? []).map(({ name }) => name).filter((name) => name !== run);
@@ -35,29 +35,29 @@ export function Rows({ run, query }) {
 }
 
 function Filters({ data, query, set, others }) {
-  const sets = data?.sets ?? [{ set, title: set, there: true }];
-  const counts = data?.counts;
-  const choose = (key) => (event) => setQuery({ ...START, [key]: event.currentTarget.value || null });
-  const filters = query.against ? [...FILTERS, ["flipped", "verdict differs between the runs"]] : FILTERS;
-  const many = (key) => (counts && key !== "all" && counts[key] !== undefined ? ` (${integer(counts[key])})` : "");
+  const { sets = [{ set, title: set, there: true }], counts = null } = data ?? {};
+  const change = (patch) => setQuery({ ...START, ...patch });
+  const filters = query.against ? [...FILTERS, FLIPPED] : FILTERS;
+  const many = (key) => (counts?.[key] === undefined ? "" : ` (${integer(counts[key])})`);
+  const categories = (counts?.categories ?? []).map(({ category, n }) => [category, `${category || "(none)"} (${integer(n)})`]);
   return html`<form class="controls" role="search" onSubmit=${(event) => event.preventDefault()}>
-    <label class="pick">Set <select value=${set} onChange=${(event) => setQuery({ ...START, category: null, set: event.currentTarget.value })}>
-      ${sets.map(({ set: key, title, there }) => html`<option key=${key} value=${key}>${title}${there ? "" : " (none)"}</option>`)}
-    </select></label>
-    <label class="pick">Show <select value=${query.filter ?? "all"} onChange=${choose("filter")}>
-      ${filters.map(([key, title]) => html`<option key=${key} value=${key}>${title}${many(key)}</option>`)}
-    </select></label>
-    <label class="pick">Category <select value=${query.category ?? ""} onChange=${choose("category")}>
-      <option value="">all</option>
-      ${(counts?.categories ?? []).map(({ category, n }) => html`<option key=${category} value=${category}>${category || "(none)"} (${integer(n)})</option>`)}
-    </select></label>
-    <label class="pick">Beside <select value=${query.against ?? ""}
-      onChange=${(event) => setQuery({ ...START, against: event.currentTarget.value || null, filter: query.filter === "flipped" ? null : query.filter })}>
-      <option value="">no other run</option>
-      ${others.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
-    </select></label>
-    <label class="pick">Search <input type="search" value=${query.q ?? ""} maxlength="200" onChange=${choose("q")} /></label>
+    <${Pick} label="Set" value=${set} onPick=${(value) => change({ set: value, category: null })}
+      options=${sets.map(({ set: key, title, there }) => [key, `${title}${there ? "" : " (none)"}`])} />
+    <${Pick} label="Show" value=${query.filter ?? "all"} onPick=${(value) => change({ filter: value })}
+      options=${filters.map(([key, title]) => [key, `${title}${many(key)}`])} />
+    <${Pick} label="Category" value=${query.category ?? ""} onPick=${(value) => change({ category: value })}
+      options=${[["", "all"], ...categories]} />
+    <${Pick} label="Beside" value=${query.against ?? ""} options=${[["", "no other run"], ...others.map((name) => [name, name])]}
+      onPick=${(value) => change({ against: value, filter: query.filter === "flipped" ? null : query.filter })} />
+    <label class="pick">Search <input type="search" value=${query.q ?? ""} maxlength="200"
+      onChange=${(event) => change({ q: event.currentTarget.value })} /></label>
   </form>`;
+}
+
+function Pick({ label, value, options, onPick }) {
+  return html`<label class="pick">${label} <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
+    ${options.map(([key, title]) => html`<option key=${key} value=${key} selected=${key === value}>${title}</option>`)}
+  </select></label>`;
 }
 
 function List({ data, query, run, cursors }) {
@@ -71,16 +71,13 @@ function List({ data, query, run, cursors }) {
   useShortcut("k", () => turn(-1), "previous row");
   useEffect(() => reveal(place), [place]);
   if (data.state === "missing") {
-    return html`<${Empty} what="There are no such rows" do="This set was not asked of this run." command=${data.commands.measure} />`;
+    return html`<${Empty} what="There are no such rows" do="This set was not asked of this run."
+      command=${data.commands.measure} />`;
   }
-  if (data.state !== "ready") {
-    return html`<div class="state problem"><p class="state-title">${data.artifact} cannot be read</p><p>${data.why}</p></div>`;
-  }
+  if (data.state !== "ready") return html`<${Unreadable} artifact=${data.artifact} why=${data.why} />`;
   return html`
-    ${data.torn && html`<${Partial} what="the last row is unfinished" why="a crash left it; it is left out" />`}
-    ${data.unreadable > 0 && html`<${Partial} what=${`${integer(data.unreadable)} lines are no rows`} />`}
-    ${!data.whole && html`<${Partial} what=${`only the first ${integer(data.counts.rows)} rows are listed`} />`}
-    <p class="small muted" id="rows-found" role="status">${summary(data)}</p>
+    <${Limits} of=${data} />
+    <p class="small muted" role="status">${summary(data)}</p>
     <div class="rows-split">
       <div class="rows-list">
         <${DataTable} caption="Rows that match" rowKey="place" columns=${columns(data)} rows=${rows} stack="s"
@@ -93,32 +90,42 @@ function List({ data, query, run, cursors }) {
             ${rows.length < LIMIT ? "Search on" : `Next ${LIMIT}`}</button>`}
         </div>
       </div>
-      ${place !== null && html`<${Row} key=${`${data.set}/${place}`} run=${run} set=${data.set} place=${place} row=${current}
-        against=${query.against} onTurn=${turn} />`}
+      ${place !== null && html`<${Row} key=${`${data.set}/${place}`} run=${run} set=${data.set} place=${place}
+        row=${current} against=${query.against} onTurn=${turn} />`}
     </div>
     <${Command} text=${data.commands.measure} why="Measure again, in a terminal" />`;
 }
 
-function columns(data) {
-  const other = data.against && {
-    key: "other", title: data.against.run, render: ({ other: beside }) => beside && html`<${Word} value=${beside.verdict} />`,
-  };
+function Limits({ of: { torn, unreadable, whole, counts } }) {
+  return html`
+    ${torn && html`<${Partial} what="the last row is unfinished" why="a crash left it; it is left out" />`}
+    ${unreadable > 0 && html`<${Partial} what=${`${integer(unreadable)} lines are no rows`} />`}
+    ${!whole && html`<${Partial} what=${`only the first ${integer(counts.rows)} rows are listed`} />`}`;
+}
+
+function columns({ against }) {
+  const text = (key) => (row) => html`<span class="run-text" dir="auto">${cut(row[key])}</span>`;
+  const beside = ({ other }) => (other?.same_question ? html`<${Word} value=${other.verdict} />` : null);
   return [
-    { key: "id", title: "Row", render: ({ id }) => html`<span class="run-text" dir="auto">${id}</span>` },
+    { key: "id", title: "Row", render: text("id") },
     { key: "verdict", title: "Verdict", render: ({ verdict }) => html`<${Word} value=${verdict} />` },
-    ...(other ? [other] : []),
-    { key: "category", title: "Category", render: ({ category }) => html`<span class="run-text" dir="auto">${category}</span>` },
+    ...(against ? [{ key: "other", title: against.run, render: beside }] : []),
+    { key: "category", title: "Category", render: text("category") },
   ];
 }
 
-function summary(data) {
-  const { counts, matched, scanned, against, rows } = data;
+function cut(text) {
+  return text.length > LIST_CHARS ? `${text.slice(0, LIST_CHARS)}…` : text;
+}
+
+function summary({ counts, matched, scanned, against, rows, next }) {
   const found = matched === null
-    ? `${integer(rows.length)} found in ${integer(scanned)} rows${data.next === null ? "" : " so far"}`
+    ? `${integer(rows.length)} found in ${integer(scanned)} rows${next === null ? "" : " so far"}`
     : `${integer(matched)} of ${integer(counts.rows)} rows`;
   if (!against) return found;
   if (against.state !== "ready") return `${found} · ${against.run} has no such rows`;
-  return `${found} · ${integer(against.paired)} asked in ${against.run} too, ${integer(against.flipped)} with another verdict`;
+  const { paired, flipped, run } = against;
+  return `${found} · ${integer(paired)} asked in ${run} too, ${integer(flipped)} with another verdict`;
 }
 
 function forward(cursors, next) {
@@ -136,11 +143,12 @@ function move(step, rows, place, next, cursors) {
   else if (step < 0 && cursors.length > 0) back(cursors, "last");
 }
 
-// The list follows the row that is shown, and takes the focus where it had it.
+// The list follows the row that is shown, and takes the focus with it where it had it.
 function reveal(place) {
   const line = document.querySelector(`.rows-list tr[data-row="${place}"]`);
   if (!line) return;
   const box = line.closest(".rows-list");
   if (box.scrollHeight > box.clientHeight) box.scrollTop = line.offsetTop - box.clientHeight / 3;
-  if (document.activeElement?.closest(".rows-list") && !line.contains(document.activeElement)) line.focus({ preventScroll: true });
+  const focused = document.activeElement;
+  if (focused?.closest(".rows-list") && !line.contains(focused)) line.focus({ preventScroll: true });
 }
