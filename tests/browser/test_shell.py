@@ -132,7 +132,9 @@ def test_help_keeps_the_focus_and_gives_it_back(workbench: WebProcess, opened: O
         page.emulate_media(color_scheme=scheme)
         require_accessible(page)
     require_reachable(page)
-    assert page.evaluate("document.activeElement.closest('dialog') !== null || document.activeElement === document.body")
+    assert page.evaluate(
+        "document.activeElement.closest('dialog') !== null || document.activeElement === document.body"
+    )
     words = page.inner_text("dialog")
     assert all(word in words for word in ("not run", "waived", "stale", "crashed", "picochat gate RUN"))
     page.keyboard.press("Escape")
@@ -301,7 +303,13 @@ def test_each_state_of_what_is_read_is_told_apart(workbench: WebProcess, opened:
     page.evaluate("location.hash = '#/system'")
     page.wait_for_selector(".skeleton [class=bone]")
     assert page.locator("[aria-busy=true]").count() == 1
-    problem = {"code": "disk", "detail": "the disk is full", "why": "a log grew", "fix": "make room", "request_id": "req-1"}
+    problem = {
+        "code": "disk",
+        "detail": "the disk is full",
+        "why": "a log grew",
+        "fix": "make room",
+        "request_id": "req-1",
+    }
     answers.pop().fulfill(status=500, content_type="application/problem+json", body=json.dumps(problem))
     page.wait_for_selector(".state.problem")
     words = page.inner_text(".state.problem")
