@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from picochat.artifacts import layout
+from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.launching import Launching, MakeProvider, ssh_machine
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.processes import Processes
@@ -38,10 +40,16 @@ class Workbench:
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
     sessions: Sessions = field(default_factory=Sessions)
+    make_provider: MakeProvider = ssh_machine
+    """Where plans are started; tests put one here that only records."""
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
         self.processes = Processes(self.runs)
+        self.launching = Launching(self.runs, self.confirmations)
+        self.desk = self.launching.desk
+        self.judged: dict[str, tuple[float, str, list[CheckResult]]] = {}
+        """By the digest of a plan: when its preconditions were judged, on both clocks, and how."""
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""
