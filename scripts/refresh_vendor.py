@@ -71,8 +71,9 @@ def refresh(folder: Path, known: dict[str, str]) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             archive, integrity = fetch(package, Path(scratch), known)
             with tarfile.open(archive) as opened:
+                licence = read_member(opened, "LICENSE")
                 rows += [
-                    ship(package, integrity, read_member(opened, source), read_member(opened, "LICENSE"), source, folder)
+                    ship(package, integrity, read_member(opened, source), licence, source, folder)
                     for source in package.files
                 ]
     rows.sort(key=lambda row: row["file"])

@@ -97,13 +97,22 @@ class Desk:
                 require_reachable(page)
             account.require_clean()
 
+    def describe(self, folder: Path) -> None:
+        """For a test that failed: a picture of each page, and its account, among what pytest prints."""
+        for number, (page, account) in enumerate(self._open):
+            picture = folder / f"page-{number}.png"
+            if not page.is_closed():
+                page.screenshot(path=picture)
+                print(picture, page.url, page.evaluate("document.body.innerText")[:2000])
+            print(account)
+
     def close(self) -> None:
         for page, _ in self._open:
             page.context.close()
 
 
 @pytest.fixture
-def desk(browser: Any, request: pytest.FixtureRequest) -> Iterator[Desk]:
+def desk(browser: Any, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """Pages whose accounts are settled when the test itself did not fail."""
     made = Desk(browser)
     try:
@@ -111,6 +120,8 @@ def desk(browser: Any, request: pytest.FixtureRequest) -> Iterator[Desk]:
         report = getattr(request.node, "call_report", None)
         if report is None or report.passed:
             made.settle()
+        else:
+            made.describe(tmp_path)
     finally:
         made.close()
 

@@ -7,7 +7,10 @@ from typing import Any
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.cli.console import build_console, print_json, print_table
+from picochat.judgement.repair_queue import build_repairs
 from picochat.views.checks import check_rows
+from picochat.views.repairs import repair_lines
+from picochat.views.rework import read_rework
 from picochat.views.waivers import waivers_table
 
 STYLES = {"pass": "", "warn": "yellow", "block": "red", "not_run": "yellow", "waived": "magenta"}
@@ -25,7 +28,7 @@ def finish(store: RunStore, *, as_json: bool, quiet: bool) -> None:
 
 
 def show_gate(store: RunStore, gate: dict[str, Any]) -> None:
-    """Every check as a row, the worst first, then the verdict."""
+    """Every check as a row, the worst first, what mends the run, then the verdict."""
     order = ("block", "not_run", "warn", "waived", "pass")
     checks = sorted(gate["checks"], key=lambda check: order.index(check["verdict"]))
     rows = check_rows(checks)
@@ -42,9 +45,9 @@ def show_gate(store: RunStore, gate: dict[str, Any]) -> None:
     waivers = waivers_table(gate)
     if waivers.rows:
         print_table(waivers.title, waivers.columns, waivers.rows)
-    for check in checks:
-        if check["verdict"] in ("block", "warn", "not_run") and check["fix"]:
-            build_console().print(f"  {check['id']}: {check['fix']}", markup=False)
+    queue = build_repairs(gate["checks"], read_rework(store.root, str(store.root)), gate["profile"])
+    if queue["steps"]:
+        build_console().print("\n".join(["\nwhat mends it, first things first", *repair_lines(queue)]), markup=False)
     style = VERDICT_STYLES[gate["verdict"]]
     console = build_console()
     console.print(f"\n{gate['verdict']}", style=style, end=" ")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import iter_jsonl
@@ -91,6 +92,8 @@ def load_benchmark(store: RunStore, name: str, report: Document) -> BenchmarkEvi
             name, report, path, problem=f"the report of {report.value('name')!r} in the folder of {name!r}"
         )
     entry, recompute = KNOWN[name]
+    if path != f"{layout.benchmark_dir(name)}/{layout.ROWS}":
+        return BenchmarkEvidence(name, report, path, entry, problem=f"its rows are said to lie in {path!r}")
     try:
         rows = list(iter_jsonl(store.path(path)))
         numbers = recompute(rows)

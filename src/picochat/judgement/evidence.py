@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -55,14 +55,23 @@ class CheckpointFacts(NamedTuple):
 class RunEvidence:
     """The artifacts of one run. Every file is hashed at most once; gate and summary are not read."""
 
-    def __init__(self, store: RunStore, left_out: Mapping[str, FileDigest] = _NOTHING) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        left_out: Mapping[str, FileDigest] = _NOTHING,
+        *,
+        watch: Callable[[int], None] | None = None,
+    ) -> None:
         """`left_out` are files that this copy of the run lacks on purpose, with what is said of them: every other
-        record must say the same, and what was in them cannot be looked at."""
+        record must say the same, and what was in them cannot be looked at.
+        `watch` hears the size of each hashed file."""
         self.store = store
         self.left_out = left_out
+        self._watch = watch
         self._digests: dict[Path, FileDigest | None] = {
             store.path(path): digest for path, digest in left_out.items() if not store.has(path)
         }
+        self._proved: dict[str, CheckpointFacts] = {}
 
     def digest(self, relative: str) -> FileDigest | None:
         """Size and sha256 of a file of the run, or None when it is not there."""
@@ -73,7 +82,10 @@ class RunEvidence:
 
     def digest_path(self, path: Path) -> FileDigest | None:
         if path not in self._digests:
-            self._digests[path] = FileDigest(path.stat().st_size, sha256_file(path)) if path.is_file() else None
+            found = FileDigest(path.stat().st_size, sha256_file(path)) if path.is_file() else None
+            self._digests[path] = found
+            if self._watch is not None and found is not None:
+                self._watch(found.bytes)
         return self._digests[path]
 
     @functools.cached_property
@@ -167,6 +179,11 @@ class RunEvidence:
         return {path: self._checkpoint(path) for path in dict.fromkeys([*judged, *self.store.checkpoint_folders()])}
 
     def _checkpoint(self, relative: str) -> CheckpointFacts:
+        if relative not in self._proved:
+            self._proved[relative] = self._prove(relative)
+        return self._proved[relative]
+
+    def _prove(self, relative: str) -> CheckpointFacts:
         folder = self.store.path(relative)
         if not folder.is_dir():
             return CheckpointFacts(relative, None, "missing")
@@ -186,8 +203,8 @@ class RunEvidence:
 
     @property
     def weights(self) -> CheckpointFacts:
-        """The checkpoint that is judged."""
-        return self.checkpoints[layout.checkpoint_dir(JUDGED_STAGE)]
+        """The checkpoint that is judged; the others are not read for it."""
+        return self._checkpoint(layout.checkpoint_dir(JUDGED_STAGE))
 
     @property
     def parameters(self) -> float | None:

@@ -40,18 +40,35 @@ def explain_check(
 
     `check` is an id of the registry. Raises `gate.profile` for an unknown profile.
     """
-    loaded, facts = load_profile(profile), CHECKS[check]
+    loaded = load_profile(profile)
     result, waiver = _judge(evidence, loaded, check, today)
+    about = {"profile": profile, "profile_version": loaded.profile.version}
+    return explain_result(evidence, check, result, waiver, hits=hits) | about
+
+
+def explain_result(
+    evidence: RunEvidence,
+    check: str,
+    result: CheckResult | None,
+    waiver: dict[str, Any] | None,
+    *,
+    hits: int = HITS,
+    most_bytes: int | None = None,
+) -> dict[str, Any]:
+    """What is known around a result that was judged before, without judging it again.
+
+    `most_bytes`: a larger file is named and not read, so that a page does not wait for a corpus.
+    """
+    facts = CHECKS[check]
+    places = result.evidence if result else ()
     return {
         "check": check,
         **{key: getattr(facts, key) for key in ("title", "why", "fix", "unit", "direction")},
         "run": evidence.run.name if evidence.run else None,
-        "profile": profile,
-        "profile_version": loaded.profile.version,
         "result": result.to_json() if result else None,
         "profiles": [_asked(load_profile(name), check) for name in PROFILE_NAMES],
         "passes": _passes(evidence, result) if result else None,
-        "evidence": [_look_up(evidence, place.artifact, place.pointer) for place in result.evidence] if result else [],
+        "evidence": [_look_up(evidence, place.artifact, place.pointer, most_bytes) for place in places],
         "waivable": is_waivable(check),
         "waiver": waiver,
         "hits": _hits(evidence, check, hits) if check in _SETS else None,
@@ -116,12 +133,14 @@ def _needed(k: int, n: int, threshold: Any, direction: str) -> dict[str, Any] | 
     }
 
 
-def _look_up(evidence: RunEvidence, artifact: str, pointer: str) -> dict[str, Any]:
+def _look_up(evidence: RunEvidence, artifact: str, pointer: str, most_bytes: int | None) -> dict[str, Any]:
     """What stands at a place: the value at a pointer; of a whole file its size and digest."""
     place: dict[str, Any] = {"artifact": artifact, "pointer": pointer, "found": None, "problem": ""}
     path = evidence.store.path(artifact)
     if not path.resolve().is_relative_to(evidence.store.root.resolve()) or not path.is_file():
         return place | {"problem": "no file of this run"}
+    if most_bytes is not None and (size := path.stat().st_size) > most_bytes:
+        return place | {"problem": f"{size:,} bytes, too many to be read here"}
     digest = evidence.digest(artifact)
     place |= {"bytes": digest.bytes, "sha256": digest.sha256} if digest else {}
     if not pointer:

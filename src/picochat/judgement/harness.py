@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import iter_jsonl
@@ -42,6 +43,8 @@ def load_harness(store: RunStore, name: str, report: Document) -> HarnessEvidenc
     try:
         if report.value("name") != name:
             raise ValueError(f"the report of {report.value('name')!r} in the folder of {name!r}")
+        if path != f"{layout.harness_dir(name)}/{layout.ROWS}":
+            raise ValueError(f"its rows are said to lie in {path!r}")
         numbers = compare(kind, list(iter_jsonl(store.path(path))), reported, own)
     except _UNUSABLE as err:
         return HarnessEvidence(name, report, path, problem=str(err)[:200] or type(err).__name__)

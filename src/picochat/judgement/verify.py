@@ -6,7 +6,7 @@ A changed byte in any file that is not live gives at least one block that names 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,20 @@ NOT_SHOWN = ("schema", "manifest", "self_digest", "artifacts")
 """What a summary has beside the content that follows from evidence and gate."""
 
 
-def verify_run(store: RunStore, *, profiles: Path = PROFILES, today: datetime.date | None = None) -> list[CheckResult]:
+def verify_run(
+    store: RunStore,
+    *,
+    profiles: Path = PROFILES,
+    today: datetime.date | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> list[CheckResult]:
     """One result a broken link; when nothing is broken, one pass of `verify.chain` with the number of files.
 
     Inputs from outside the run that are not here are `not_run` with "external"; unlisted files warn. `today` is the
-    day against which the waivers of the verdict are held, by default that of the clock.
+    day against which the waivers of the verdict are held, by default that of the clock. `watch` hears the size of each
+    file after it was hashed.
     """
-    return verify_evidence(RunEvidence(store), profiles=profiles, today=today)
+    return verify_evidence(RunEvidence(store, watch=watch), profiles=profiles, today=today)
 
 
 def verify_evidence(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from picochat.core.errors import PicochatError
 from picochat.model.config import ModelConfig
 
 GIB = 2**30
@@ -125,3 +128,12 @@ def kv_bytes_per_slot(config: ModelConfig, element_bytes: int) -> int:
 def needed_bytes(peak: int) -> int:
     """Device memory to ask for: 8 % of slack for fragmentation, and 1.5 GiB for context and libraries."""
     return round(peak * 1.08 + 1.5 * GIB)
+
+
+def planned_parameters(config: Mapping[str, Any]) -> int | None:
+    """Parameters of the model that a run's configuration describes; None where it describes none."""
+    shape = config.get("model")
+    try:
+        return count_parameters(ModelConfig.from_dict(shape)).total if isinstance(shape, dict) else None
+    except (PicochatError, TypeError, OverflowError):
+        return None

@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 def ask_run(store: RunStore, request: Request) -> Asked:
     """Writes a request. Raises `run.not_running` for a run that nobody works on, `disk.*`."""
-    state = read_run_state(store.root).state
+    state = read_run_state(store.root).process
     if state not in (RUNNING, STALLED):
         refuse("run.not_running", f"{store.root} is {state}")
     asked = Asked(request, utc_now(), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-UNKNOWN = "—"
+from picochat.views.formats import UNKNOWN, format_number
 
 
 class CheckRow(NamedTuple):
@@ -53,7 +53,7 @@ def format_value(value: Any, unit: str = "") -> str:
         return str(value)
     if unit == "fraction":
         return f"{value:.3f}"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    return format_number(value)
 
 
 def format_interval(interval: Any) -> str:

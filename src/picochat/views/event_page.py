@@ -10,15 +10,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import canonical_json, parse_json
-from picochat.core.redact import redact_tree
 from picochat.views.log_window import RawLine, Window, read_window
-from picochat.views.markup import seen
+from picochat.views.plain import plain_text_of, plain_tree
 
 LOOKED_AT_BYTES = 8 * 1024 * 1024
 """Of the file, for one answer: a filter that matches little says how far it looked."""
 ANSWER_BYTES = 600_000
-TEXT_CHARS = 2000
-TEXTS = 200
+BROKEN_CHARS = 200
 HEAD = ("seq", "t", "attempt", "stage", "kind")
 
 
@@ -116,27 +114,15 @@ def _fits(event: Mapping[str, Any], asked: EventFilter) -> bool:
 
 
 def _event(line: RawLine, event: Mapping[str, Any]) -> dict[str, Any]:
-    shown = _plain(redact_tree(dict(event)), [TEXTS])
+    shown = plain_tree(dict(event))
     head = {key: shown.pop(key, None) for key in HEAD}
     return {"offset": line.offset, **head, "fields": shown, "problem": ""}
 
 
 def _broken(line: RawLine, problem: str) -> dict[str, Any]:
-    text = seen(line.data[:200].decode("utf-8", "replace"))
-    said = f"{seen(problem)[:200]}: {redact_tree(text)}"
+    text = plain_text_of(line.data.decode("utf-8", "replace"), BROKEN_CHARS)
+    said = f"{plain_text_of(problem, BROKEN_CHARS)}: {text}"
     return {"offset": line.offset, **dict.fromkeys(HEAD), "fields": {}, "problem": said}
-
-
-def _plain(value: Any, left: list[int]) -> Any:
-    """A value for people: texts cut and with controls visible, and not more than some hundred of them."""
-    if isinstance(value, dict):
-        return {seen(str(key))[:TEXT_CHARS]: _plain(item, left) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item, left) for item in value]
-    if isinstance(value, str):
-        left[0] -= 1
-        return seen(value[:TEXT_CHARS]) + ("…" if len(value) > TEXT_CHARS else "") if left[0] >= 0 else "…"
-    return value
 
 
 def _cost(row: dict[str, Any] | None) -> int:

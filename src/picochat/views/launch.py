@@ -8,6 +8,7 @@ from typing import Any
 from picochat.core.units import format_bytes, format_count, format_hours
 from picochat.views.checks import check_rows
 from picochat.views.dataset import Table
+from picochat.views.fixes import fill_fix
 
 Document = Mapping[str, Any]
 
@@ -57,3 +58,14 @@ def plans_table(plans: Iterable[tuple[Document, str, str]]) -> Table:
         for plan, digest, state in plans
     ]
     return Table("", ["plan", "name", "where", "estimate", "cap", "state"], rows)
+
+
+def readiness_lines(targets: Iterable[Document], run: str) -> list[str]:
+    """A line a target, then what is missing with what mends it."""
+    lines = []
+    for target in targets:
+        lines.append(f"{target['ready'].replace('_', ' '):<10}{target['title']}")
+        rows = {row.id: row for row in check_rows(target["checks"])}
+        missing = [rows[name] for name in target["missing"]]
+        lines += [f"          {row.verdict:<8} {row.id}: {fill_fix(row.fix, run, None)}" for row in missing]
+    return lines

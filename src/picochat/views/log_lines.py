@@ -5,23 +5,17 @@ Logs are shown as text and nothing more: no figure is ever taken from one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from picochat.core.redact import blank_secrets, show_blanks
+from picochat.core.terminal import strip_sequences
 from picochat.views.log_window import RawLine
 from picochat.views.markup import seen
 
 SHOWN_CHARS = 2000
 LINE_BYTES = 24_000
 """Of one line that are looked at: more than a private key in one line has."""
-_ANSI = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]"
-    r"|\x1b[\]PX^_][^\x07\x1b]{0,512}(?:\x07|\x1b\\)"
-    r"|\x1b[ -/]*[0-OQ-WYZ`-~]"
-)
-"""Colours, cursor moves, titles (ECMA-48): what a terminal obeys and nobody reads."""
 
 
 class ShownLine(NamedTuple):
@@ -49,7 +43,7 @@ def show_lines(lines: Sequence[RawLine], before: bytes = b"") -> list[ShownLine]
 
 def strip_codes(data: bytes) -> str:
     """The text of some bytes without what a terminal would obey; a carriage return at a line's end goes with it."""
-    return _ANSI.sub("", data.decode("utf-8", "replace")).replace("\r\n", "\n").removesuffix("\r")
+    return strip_sequences(data.decode("utf-8", "replace")).replace("\r\n", "\n").removesuffix("\r")
 
 
 def _shown(line: RawLine, text: str) -> ShownLine:

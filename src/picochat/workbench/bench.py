@@ -5,30 +5,28 @@ Ids come from requests, paths never do: an id is matched, then looked up below t
 
 from __future__ import annotations
 
-import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from picochat.artifacts import layout
 from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.folders import is_id as is_id
+from picochat.workbench.folders import is_kind as is_kind
+from picochat.workbench.folders import is_run_folder as is_run_folder
+from picochat.workbench.follow import Follower
+from picochat.workbench.followers import Followers
 from picochat.workbench.launching import Launching, MakeProvider, ssh_machine
+from picochat.workbench.machine_use import MachineUse
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
 from picochat.workbench.processes import Processes
 from picochat.workbench.sessions import Sessions
 from picochat.workbench.settings import WebConfig
-
-ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
-"""A folder with another name is listed by `picochat runs` alone."""
-SIGNS_OF_A_RUN = (layout.RUN, layout.STATUS)
-
-
-def is_id(text: str) -> bool:
-    return ID.fullmatch(text) is not None and text.strip(".") != ""
+from picochat.workbench.speakers import Speakers
+from picochat.workbench.stream import Pulse
+from picochat.workbench.verifications import Verifications
 
 
 @dataclass
@@ -42,14 +40,20 @@ class Workbench:
     sessions: Sessions = field(default_factory=Sessions)
     make_provider: MakeProvider = ssh_machine
     """Where plans are started; tests put one here that only records."""
+    followers: Followers = field(default_factory=Followers)
 
     def __post_init__(self) -> None:
         self.confirmations = Confirmations(self.clock)
+        self.speakers = Speakers(self.clock)
+        self.follower = Follower(self.runs, self.clock)
+        self.pulse = Pulse(self.follower)
         self.processes = Processes(self.runs)
         self.launching = Launching(self.runs, self.confirmations)
         self.desk = self.launching.desk
         self.judged: dict[str, tuple[float, str, list[CheckResult]]] = {}
         """By the digest of a plan: when its preconditions were judged, on both clocks, and how."""
+        self.verifications = Verifications(self.processes)
+        self.machine_use = MachineUse(self.clock)
 
     def run(self, name: str) -> RunStore:
         """One run of the folder. Raises 404 for anything that is none."""
@@ -65,16 +69,3 @@ class Workbench:
         except OSError:
             return []
         return [folder for folder in folders if is_id(folder.name) and is_run_folder(folder)]
-
-
-def is_run_folder(folder: Path) -> bool:
-    """Whether it is a folder, no link to one, that holds the record or the status of a run."""
-    return is_kind(folder, stat.S_ISDIR) and any(is_kind(folder / name, stat.S_ISREG) for name in SIGNS_OF_A_RUN)
-
-
-def is_kind(path: Path, kind: object) -> bool:
-    """Whether the path itself, not what it may point to, is of a kind: `stat.S_ISREG`, `stat.S_ISDIR`."""
-    try:
-        return kind(path.lstat().st_mode)  # type: ignore[operator]
-    except (OSError, ValueError):
-        return False

@@ -33,6 +33,13 @@ class Memo:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[tuple[Stamp, ...], Any]] = OrderedDict()
 
+    def peek(self, key: Hashable, paths: Iterable[Path]) -> Any:
+        """What was made of these files as they are now; None when nothing was, and nothing is built."""
+        stamps = tuple(stamp(path) for path in paths)
+        with self._lock:
+            kept = self._kept.get(key)
+        return kept[1] if kept is not None and kept[0] == stamps else None
+
     def read(self, key: Hashable, paths: Iterable[Path], build: Callable[[], T]) -> T:
         """What `build` makes of these files; built again when one of them is another one than last time."""
         stamps = tuple(stamp(path) for path in paths)

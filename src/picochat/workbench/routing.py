@@ -133,7 +133,7 @@ def read_body(route: Route, data: bytes) -> Question:
         raise Problem(400, err.code, err.detail) from None
     _require_shallow(document)
     try:
-        return route.body.model_validate(document, strict=True)
+        return route.body.model_validate_json(data, strict=True)
     except ValidationError as err:
         raise Problem(422, "body", _first(err)) from None
     except PicochatError as err:

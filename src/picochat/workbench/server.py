@@ -123,6 +123,15 @@ class WebServer(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What changes from now on is known to whoever listens first, even if that is much later.
+        threading.Thread(target=self._bench.follower.look, name="picochat-look", daemon=True).start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._bench.pulse.close()
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
@@ -143,4 +152,7 @@ def build_server(bench: Workbench, limits: Limits = LIMITS) -> WebServer:
 
 def serve_forever(listener: socket.socket, bench: Workbench) -> None:
     """Serves until a signal."""
-    build_server(bench).run([listener])
+    try:
+        build_server(bench).run([listener])
+    finally:
+        bench.speakers.close()

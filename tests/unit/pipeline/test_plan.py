@@ -244,7 +244,7 @@ def test_money_is_hours_times_cards_times_rate(hours, gpus, rate):
 
 
 def test_hours_for_people():
-    assert (format_hours(15.634), format_hours(1.0), format_hours(0.05)) == ("15.6 h", "1.0 h", "3 min 0 s")
+    assert (format_hours(15.634), format_hours(1.0), format_hours(0.05)) == ("15.6 h", "1.0 h", "3 m 0 s")
 
 
 def test_the_fleet_counts():

@@ -109,7 +109,7 @@ def test_the_token_opens_a_session_and_the_cookie_is_another_value(door: Door):
     assert door.log_in(token=value).code == (401, "credential")
     again = door.ask("GET", "/api/session", {"cookie": f"{name}={value}"}).document
     assert again == {"csrf": told.document["csrf"], "read_only": False}
-    assert door.ask("GET", "/api/runs", {"cookie": f"{name}={value}"}).document == {"runs": []}
+    assert door.ask("GET", "/api/runs", {"cookie": f"{name}={value}"}).document["runs"] == []
 
 
 @pytest.mark.parametrize("token", ["", "x", "ü", "a" * 43])

@@ -139,9 +139,8 @@ def test_a_resume_shows_its_conditions_and_starts_the_run_s_own_command(bench: W
     assert found["argv"] == wanted
     assert found["command"].endswith("""--set base.loop.tokens=20000 --set 'data.pack="a pack"'""")
     answer = ask(bench, "POST", "/api/runs/mine/resume")
-    assert (answer.status_code, answer.json()) == (202, {"process": "p-1"}) and [list(argv) for argv in argvs] == [
-        wanted
-    ]
+    assert (answer.status_code, answer.json()) == (202, {"process": "p-1"})
+    assert [list(argv) for argv in argvs] == [wanted]
 
 
 def test_another_code_is_refused_until_it_is_accepted_by_name(bench: Workbench, tmp_path: Path, monkeypatch):
@@ -162,7 +161,7 @@ def test_another_code_is_refused_until_it_is_accepted_by_name(bench: Workbench, 
     [
         ("running", 1, {}, (), "the run is running"),
         ("stopped", 8, {}, (), "8 processes"),
-        ("stopped", 1, {"base.text.corpus": "/x"}, (), "picochat train"),
+        ("stopped", 1, {"base.text.corpus": "/x", "base.text.tokenizer": "/y"}, (), "picochat train"),
         ("stopped", 1, {}, ("x:kill@1",), "armed faults"),
     ],
 )
@@ -221,7 +220,7 @@ def test_commands_are_listed_shown_and_not_found(bench: Workbench, tmp_path: Pat
     assert ask(bench, "GET", "/api/processes?run=other").json() == {"processes": []}
     assert ask(bench, "GET", "/api/processes?run=../x").status_code == 404
     shown = ask(bench, "GET", "/api/processes/20260101000000000-aa")
-    assert shown.json()["command"] == "picochat gate '[redacted]'" and secret not in shown.text
+    assert shown.json()["command"] == "picochat gate [redacted]" and secret not in shown.text
     output = ask(bench, "GET", "/api/processes/20260101000000000-aa/output?offset=4").json()
     assert (output["text"], output["exit_code"]) == ("[redacted]\n", 3)
     assert ask(bench, "GET", "/api/processes/20260101000000000-aa/output?offset=-1").status_code == 422

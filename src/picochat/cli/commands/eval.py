@@ -18,7 +18,7 @@ from picochat.cli.session import work_on
 from picochat.core.errors import refuse
 from picochat.data.split import SIDES
 from picochat.distributed.ranks import Ranks
-from picochat.judgement.benchmark_status import BenchmarkStatus, list_statuses
+from picochat.judgement.benchmark_table import describe_benchmarks
 from picochat.judgement.evidence import RunEvidence
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.runner import load_run_record, run_benchmark, run_harness
@@ -138,24 +138,19 @@ def benchmark(
 @options.json_option
 def benchmarks(run: str | None, as_json: bool) -> None:
     """Show where RUN stands with every known benchmark: not run, partial, stale, attached, broken or verified."""
-    found = list_statuses(RunEvidence(options.find_run(run)))
+    found = describe_benchmarks(RunEvidence(options.find_run(run)))
     if as_json:
-        print_json([{"name": s.name, "status": s.status, "why": s.why, "score": _headline(s)} for s in found])
+        print_json(found)
     else:
-        rows = [[status.name, status.status, _score(status), status.why] for status in found]
+        rows = [[row["name"], row["status"], _score(row["score"]), row["why"]] for row in found]
         print_table("", ["benchmark", "status", "score", "why"], rows)
 
 
-def _headline(status: BenchmarkStatus) -> dict[str, Any] | None:
-    keys = ("rate", "interval", "n", "metric", "shots")
-    return {key: status.numbers[key] for key in keys} if status.numbers else None
-
-
-def _score(status: BenchmarkStatus) -> str:
-    if not status.numbers:
+def _score(found: dict[str, Any] | None) -> str:
+    if not found:
         return ""
-    low, high = status.numbers["interval"]
-    return f"{status.numbers['rate']:.4f} [{low:.4f}, {high:.4f}] n={status.numbers['n']:,}"
+    low, high = found["interval"]
+    return f"{found['rate']:.4f} [{low:.4f}, {high:.4f}] n={found['n']:,}"
 
 
 @evaluate.command("harness")

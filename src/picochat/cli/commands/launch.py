@@ -23,13 +23,15 @@ from picochat.pipeline.launch.confirm import Confirmations, require_cap
 from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.dry_run import judge_dry_run, read_dry_run
 from picochat.pipeline.launch.judging import judge_plan, run_of
+from picochat.pipeline.launch.readiness import ask_readiness, judge_targets
 from picochat.pipeline.launch.records import LaunchPlan, Target
 from picochat.pipeline.launch.render.table import RENDERINGS
 from picochat.pipeline.launch.ssh import SshProvider
 from picochat.pipeline.launch.start import start_launch
 from picochat.pipeline.plan.cards import parse_gpus
+from picochat.pipeline.preflight.machine import ask_doctor
 from picochat.pipeline.runner import load_run_record
-from picochat.views.launch import checks_table, plan_lines, plans_table
+from picochat.views.launch import checks_table, plan_lines, plans_table, readiness_lines
 
 BLOCKED = 3
 
@@ -82,6 +84,22 @@ def plan(run: str | None, as_json: bool, **asked: Any) -> None:
     made = build_launch_plan(store, record, config, order)
     desk.add_plan(made)
     show_plan(made, judge(made, store, desk, ask=False), as_json=as_json)
+
+
+@launch.command()
+@options.run_argument
+@options.json_option
+@click.pass_context
+def ready(ctx: click.Context, run: str | None, as_json: bool) -> None:
+    """Show where RUN (default: the newest) could be started: this processor, one GPU, eight. Exit code 3: nowhere."""
+    store = options.find_run(run)
+    targets = judge_targets(ask_readiness(store, open_desk(), ask_doctor()))
+    if as_json:
+        print_json({"run": str(store.root), "targets": [target.to_json() for target in targets]})
+    else:
+        for line in readiness_lines([target.to_json() for target in targets], str(store.root)):
+            build_console().print(line, markup=False)
+    ctx.exit(0 if any(target.ready == "ready" for target in targets) else BLOCKED)
 
 
 @launch.command("dry-run")

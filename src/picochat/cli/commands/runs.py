@@ -3,47 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from picochat.artifacts import layout
-from picochat.artifacts.store import RunStore
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
-from picochat.core.errors import PicochatError
-from picochat.views.run_state import read_run_state
+from picochat.core.clock import utc_now
+from picochat.model.sizing import planned_parameters
+from picochat.views.run_list import COLUMNS, line_cells, read_run_line, run_line
+from picochat.views.stage_rail import seconds_between
 
 
 @click.command()
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Default: runs, or $PICOCHAT_RUNS.")
 @options.json_option
 def runs(folder: Path | None, as_json: bool) -> None:
-    """List the runs of a folder, the newest last."""
+    """List the runs of a folder, the newest last: how far each came, what it measured, what the gate said."""
     where = folder or options.runs_dir()
-    documents = [describe(path) for path in options.iter_run_dirs(where)]
+    documents = [describe(path) for path in run_folders(where)]
     if as_json:
         print_json(documents)
     elif not documents:
         build_console().print(f"no runs in {where}; `picochat demo` makes one", markup=False)
     else:
-        columns = ["run", "profile", "state", "stage", "verdict", "created_at"]
-        print_table("", columns, [[str(document[column] or "") for column in columns] for document in documents])
+        now = utc_now()
+        rows = [line_cells(line, seconds_between(line["created_at"], now)) for line in documents]
+        print_table("", COLUMNS, rows)
+        for line in documents:
+            for file in line["unreadable"]:
+                build_console().print(f"{line['name']}: {file['file']}: {file['why']}", markup=False)
 
 
-def describe(path: Path) -> dict[str, str | None]:
+def run_folders(folder: Path) -> list[Path]:
+    """What has a record or a status, the newest last: a run shows from its first second on and after any crash."""
+    found = {path.parent: path for name in (layout.STATUS, layout.RUN) for path in folder.glob(f"*/{name}")}
+    return sorted(found, key=lambda root: (found[root].lstat().st_mtime_ns, root.name))
+
+
+def describe(path: Path) -> dict[str, Any]:
     """One run in a line; a broken file shows as unreadable and hides no other run."""
-    store, state = RunStore(path), read_run_state(path)
-    found: dict[str, str | None] = {
-        "run": str(path),
-        "state": state.state,
-        "stage": state.stage,
-        "profile": None,
-        "created_at": None,
-        "verdict": state.verdict,
-    }
-    try:
-        record = store.read(layout.RUN)
-        found |= {"profile": record.get("profile"), "created_at": record.get("created_at")}
-    except (PicochatError, AttributeError):
-        found["profile"] = "unreadable"
-    return found
+    return {"run": str(path), **run_line(read_run_line(path, planned_parameters))}

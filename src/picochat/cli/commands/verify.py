@@ -10,6 +10,7 @@ from picochat.artifacts.checks import CheckResult, overall
 from picochat.cli import options
 from picochat.cli.codec_source import find_imported
 from picochat.cli.console import build_console, print_json, print_table
+from picochat.cli.hash_progress import HashProgress
 from picochat.cli.verdict import STYLES
 from picochat.core.errors import refuse
 from picochat.judgement.bundle.verify import is_bundle, verify_bundle
@@ -33,7 +34,7 @@ def verify(ctx: click.Context, run: str | None, public_key: Path | None, quiet: 
 
     Exit code 4 when a file is not the recorded one, naming it.
     """
-    name, results = _verify(run, public_key)
+    name, results = _verify(run, public_key, quiet)
     verdict = overall(results)
     if as_json:
         print_json({"run": name, "verdict": verdict, "checks": [result.to_json() for result in results]})
@@ -42,7 +43,7 @@ def verify(ctx: click.Context, run: str | None, public_key: Path | None, quiet: 
     ctx.exit(UNUSABLE if verdict == "blocked" else 0)
 
 
-def _verify(run: str | None, public_key: Path | None) -> tuple[str, list[CheckResult]]:
+def _verify(run: str | None, public_key: Path | None, quiet: bool) -> tuple[str, list[CheckResult]]:
     """(name, results) of a run, an imported model or a bundle."""
     if run not in (None, options.LAST) and is_bundle(Path(run)):
         return run, verify_bundle(Path(run), public_key)
@@ -52,7 +53,7 @@ def _verify(run: str | None, public_key: Path | None) -> tuple[str, list[CheckRe
     load_run_record(store)
     if public_key is not None:
         refuse("usage.path", f"{store.root} is a run, and only a bundle has a signature", fix="picochat bundle RUN")
-    return str(store.root), verify_run(store)
+    return str(store.root), verify_run(store, watch=HashProgress(store.root, quiet).add)
 
 
 def _files(names: list[str]) -> str:

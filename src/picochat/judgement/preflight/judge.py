@@ -24,6 +24,20 @@ from picochat.judgement.rules.preflight import settings_digest
 
 RESEARCH = "research"
 SKILL = "skill."
+MACHINE_CHECKS = frozenset(
+    {
+        "device.kind",
+        "device.precision",
+        "device.attention",
+        "world.size",
+        "memory.fits",
+        "disk.fits",
+        "cost.cap",
+        "prediction.present",
+        "launch.tokenises_on_gpu",
+    }
+)
+"""What depends on the machine and on what it costs; everything else is true of text and recipe wherever they go."""
 NOT_BUILT = "picochat run PROFILE --preflight-only --pack PACK --out-dir RUN"
 _UNUSABLE = (PicochatError, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -49,10 +63,7 @@ def judge_preflight(
     loaded = loaded or load_limits()
     column = Column(profile, facts.launch is not None)
     evidence, skills = RunEvidence(store), gate_skills(profile)
-    asked, not_asked = [], []
-    for row in loaded.limits.checks:
-        fits = (column.rented or not row.rented) and (facts.machine.seen or not row.seen)
-        (asked if fits else not_asked).append(row)
+    asked, not_asked = _asked(loaded, facts, column)
     results = [_judge(PreflightCase(row.id, evidence, facts, skills), row, column) for row in asked]
     return {
         "verdict": overall(results).replace("approved", "pass"),
@@ -65,6 +76,23 @@ def judge_preflight(
         "not_asked": [row.id for row in not_asked],
         "facts": facts.to_json(),
     }
+
+
+def judge_machine(store: RunStore, facts: PreflightFacts, profile: str) -> list[CheckResult]:
+    """The checks of `MACHINE_CHECKS` alone, for another machine than the one that was judged: they read no text."""
+    column, evidence = Column(profile, facts.launch is not None), RunEvidence(store)
+    asked, _ = _asked(load_limits(), facts, column)
+    rows = [row for row in asked if row.id in MACHINE_CHECKS]
+    return [_judge(PreflightCase(row.id, evidence, facts, {}), row, column) for row in rows]
+
+
+def _asked(loaded: LoadedLimits, facts: PreflightFacts, column: Column) -> tuple[list[CheckLimits], list[CheckLimits]]:
+    """The limits that count for this machine, and those that are not asked of it."""
+    asked, not_asked = [], []
+    for row in loaded.limits.checks:
+        fits = (column.rented or not row.rented) and (facts.machine.seen or not row.seen)
+        (asked if fits else not_asked).append(row)
+    return asked, not_asked
 
 
 def gate_skills(profile: str) -> Mapping[str, int]:

@@ -51,6 +51,11 @@ def judge_preconditions(
     return [*checks, *([] if plan.dry_run_of else [_dry_run(plan, desk, now)]), reachable, disk]
 
 
+def judge_on_paper(plan: LaunchPlan, store: RunStore, desk: LaunchDesk, now: datetime.datetime) -> list[CheckResult]:
+    """Those preconditions for which no large file is hashed and nobody is asked."""
+    return [_code(plan), _preflight(plan, store), _estimate(plan), _ceiling(plan, desk), _dry_run(plan, desk, now)]
+
+
 def _files(plan: LaunchPlan, store: RunStore) -> CheckResult:
     changed = [file.path for file in plan.files if not _is_same(store.path(file.path), file.sha256)]
     return _result("launch.files", not changed, len(changed), 0, n=len(plan.files), detail=", ".join(changed[:3]))

@@ -11,7 +11,6 @@ from picochat.artifacts import layout
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
-from picochat.core.jsonio import read_json
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.control import ACKNOWLEDGED, STOP, STOP_NOW, ask_run, read_asked
 from picochat.pipeline.resuming import plan_resume
@@ -48,10 +47,10 @@ def show_control(call: Call) -> dict[str, Any]:
     """What may be asked of the run, and what was asked."""
     store, name = call.run, call.names["run"]
     state = read_run_state(store.root)
-    asked = read_asked(store, recent_acknowledgements(store)) if state.state in GOING_ON else None
+    asked = read_asked(store, recent_acknowledgements(store)) if state.process in GOING_ON else None
     return {
         "state": state.state,
-        "can_stop": state.state in GOING_ON and asked is None,
+        "can_stop": state.process in GOING_ON and asked is None,
         "asked": asked._asdict() if asked else None,
         "commands": {STOP: f"picochat stop {name}", STOP_NOW: f"picochat stop {name} --now"},
     }
@@ -70,7 +69,7 @@ def control(call: Call) -> Accepted:
 def show_resume(call: Call) -> dict[str, Any]:
     """What a resume would begin with: its command, and its conditions beside those of the checkpoint."""
     store = call.run
-    state = read_run_state(store.root).state
+    state = read_run_state(store.root).process
     found = plan_resume(store, load_run_record(store))
     why_not = f"the run is {state}" if state in GOING_ON else found.why_not
     return found._asdict() | {
@@ -86,7 +85,7 @@ def show_resume(call: Call) -> dict[str, Any]:
 def resume(call: Call) -> Accepted:
     """Goes on with the run, as a command. Raises 409 where it cannot be started here, `process.busy`."""
     store = call.run
-    state = read_run_state(store.root).state
+    state = read_run_state(store.root).process
     found = plan_resume(store, load_run_record(store), call.body.accept)
     if why_not := f"the run is {state}" if state in GOING_ON else found.why_not:
         raise Problem(409, "resume.refused", why_not, fix=command_text(found.argv))
@@ -101,7 +100,7 @@ def show_money(call: Call) -> dict[str, Any]:
     account: RunAccount = call.bench.memo.read(
         ("account", store.root.name), [store.path(layout.RUN)], lambda: RunAccount(launch_config(store))
     )
-    return account.read(store.path(layout.EVENTS), read_run_state(store.root), _status(store))._asdict()
+    return account.read(store.path(layout.EVENTS), read_run_state(store.root))._asdict()
 
 
 def launch_config(store: RunStore) -> LaunchConfig:
@@ -132,14 +131,6 @@ def recent_acknowledgements(store: RunStore) -> list[dict[str, Any]]:
         if isinstance(event, dict) and event.get("kind") == ACKNOWLEDGED and "t" in event:
             found.append(event)
     return found
-
-
-def _status(store: RunStore) -> dict[str, Any]:
-    try:
-        found = read_json(store.path(layout.STATUS))
-    except (PicochatError, OSError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 ROUTES = [

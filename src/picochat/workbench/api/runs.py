@@ -1,16 +1,100 @@
-"""The list of runs, and one of them."""
+"""The list of runs, one of them at a glance, and the files that may be taken from it."""
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
 from typing import Any
 
-from picochat.views.run_state import read_run_state
+from starlette.responses import Response
+
+from picochat.artifacts import layout
+from picochat.core.confined import read_below
+from picochat.core.event_tail import EventScan
+from picochat.model.sizing import planned_parameters
+from picochat.views.overview import OFFERED, OVERVIEW_FILES, overview, read_overview
+from picochat.views.run_list import LINE_FILES, RARE_EVENTS, RunLine, read_run_line, run_line, unreadable_line
+from picochat.workbench.bench import Workbench, is_id, is_kind, is_run_folder
+from picochat.workbench.problems import not_found
 from picochat.workbench.routing import Call, Route
+
+MOST_OTHERS = 100
+KINDS = {".html": "text/html; charset=utf-8", ".json": "application/json", ".md": "text/markdown; charset=utf-8"}
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+)
+"""A report is one file with its style inside and no script: this is all that it may do."""
 
 
 def list_runs(call: Call) -> dict[str, Any]:
-    """Every run of the folder."""
-    return {"runs": [read_run_state(folder)._asdict() for folder in call.bench.run_folders()]}
+    """Every run of the folder, and what else lies in it: nothing hides anything else."""
+    lines, others = [], []
+    for folder in _folders(call.bench.runs):
+        if not is_id(folder.name):
+            others.append({"name": folder.name, "why": "its name has other characters than an address holds"})
+        elif not is_kind(folder, stat.S_ISDIR):
+            others.append({"name": folder.name, "why": "it is a link, and links are not followed"})
+        elif not os.access(folder, os.R_OK | os.X_OK):
+            lines.append(unreadable_line(folder.name, "the folder may not be read"))
+        elif is_run_folder(folder):
+            lines.append(run_line(read_line(call.bench, folder)))
+        else:
+            others.append({"name": folder.name, "why": f"it holds neither {layout.RUN} nor {layout.STATUS}"})
+    return {"folder": str(call.bench.runs), "runs": lines, "others": others[:MOST_OTHERS], "others_count": len(others)}
 
 
-ROUTES = [Route("GET", "api/runs", list_runs, "All runs of the folder", "picochat runs --json")]
+def _folders(runs: Path) -> list[Path]:
+    """Folders and links to folders, by name; hidden ones are the workbench's own."""
+    try:
+        entries = sorted(os.scandir(runs), key=lambda entry: entry.name)
+        return [Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
+        return []
+
+
+def read_line(bench: Workbench, folder: Path) -> RunLine:
+    """The line of a run, read again when one of its files has changed."""
+    paths = [folder / name for name in LINE_FILES]
+    return bench.memo.read(
+        ("line", folder.name), paths, lambda: read_run_line(folder, planned_parameters, scan_of(bench, folder))
+    )
+
+
+def scan_of(bench: Workbench, folder: Path) -> EventScan:
+    """The rare events of a run: one reader a run, which goes on where it ended."""
+    return bench.memo.read(("scan", folder.name), (), lambda: EventScan(RARE_EVENTS))
+
+
+def show_run(call: Call) -> dict[str, Any]:
+    """Rail, blocker, next action, facts and files of a run."""
+    root = call.run.root
+    paths = [root / name for name in OVERVIEW_FILES]
+    files = call.bench.memo.read(
+        ("overview", root.name), paths, lambda: read_overview(root, planned_parameters, scan_of(call.bench, root))
+    )
+    return overview(files, str(root))
+
+
+def send_file(call: Call) -> Response:
+    """One of the offered files: the report as a page that may do nothing, the others to keep."""
+    name = call.names["name"]
+    if name not in OFFERED:
+        raise not_found("that file is not offered")
+    try:
+        data = read_below(call.run.root, name)
+    except OSError:
+        raise not_found("the run has no such file") from None
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    if name == layout.REPORT_HTML:
+        headers["content-security-policy"] = REPORT_POLICY
+    else:
+        headers["content-disposition"] = f'attachment; filename="{call.names["run"]}-{name}"'
+    return Response(data, 200, headers, KINDS[name[name.rfind(".") :]])
+
+
+ROUTES = [
+    Route("GET", "api/runs", list_runs, "All runs of the folder", "picochat runs --json"),
+    Route("GET", "api/runs/{run}", show_run, "One run at a glance", "picochat status RUN --json"),
+    Route("GET", "api/runs/{run}/files/{name}", send_file, "A page or record of a run", "picochat report RUN"),
+]

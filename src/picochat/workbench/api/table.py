@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from picochat.workbench.api import control, login, plans, processes, runs
+from picochat.workbench.api import (
+    changes,
+    checkpoints,
+    control,
+    curves,
+    data,
+    evals,
+    gate,
+    lineage,
+    login,
+    plans,
+    play,
+    processes,
+    readiness,
+    runs,
+    streams,
+)
 from picochat.workbench.routing import Route
 
 ROUTES: list[Route] = [
     *login.ROUTES,
+    *changes.ROUTES,
     *runs.ROUTES,
+    *play.ROUTES,
+    *curves.ROUTES,
+    *evals.ROUTES,
     *processes.ROUTES,
     *control.ROUTES,
     *plans.ROUTES,
+    *gate.ROUTES,
+    *readiness.ROUTES,
+    *lineage.ROUTES,
+    *checkpoints.ROUTES,
+    *data.ROUTES,
+    *streams.ROUTES,
 ]

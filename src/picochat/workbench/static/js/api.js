@@ -1,5 +1,4 @@
 // Requests to the server of this page. All addresses are relative, so that any prefix works.
-import { signal } from "./html.js";
 import { session } from "./store.js";
 
 const PATIENCE_MS = 60000;
@@ -13,11 +12,10 @@ export class Problem extends Error {
   }
 }
 
-/** Whether the last request got any answer at all. */
-export const reachable = signal(true);
-
 // What was read, by address: {etag, document}. An unchanged answer comes as 304 and is the same object again.
 const known = new Map();
+// What is being read at this moment: two parts of a page that want the same share one request.
+const flying = new Map();
 
 /** The address of a request with its parameters; null and "" are left out. */
 export function address(path, params = {}) {
@@ -31,9 +29,16 @@ export function peek(path, params) {
   return known.get(address(path, params))?.document ?? null;
 }
 
-/** The document of a GET. Throws Problem. */
-export async function get(path, params, { abort } = {}) {
+/** The document of a GET. Throws Problem. `keep: false` does not remember it for the next time. */
+export function get(path, params, { abort = null, keep = true } = {}) {
   const url = address(path, params);
+  if (abort || flying.has(url)) return flying.get(url) ?? fetchDocument(url, abort, keep);
+  const asked = fetchDocument(url, null, keep).finally(() => flying.delete(url));
+  flying.set(url, asked);
+  return asked;
+}
+
+async function fetchDocument(url, abort, keep) {
   const before = known.get(url);
   const headers = { Accept: "application/json" };
   if (before) headers["If-None-Match"] = before.etag;
@@ -42,7 +47,7 @@ export async function get(path, params, { abort } = {}) {
   const document = await read(response);
   const etag = response.headers.get("etag");
   known.delete(url);
-  if (etag) known.set(url, { etag, document });
+  if (etag && keep) known.set(url, { etag, document });
   if (known.size > KEPT) known.delete(known.keys().next().value);
   return document;
 }
@@ -66,9 +71,7 @@ export function forget() {
 
 async function send(url, options) {
   try {
-    const response = await fetch(url, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
-    reachable.value = true;
-    return response;
+    return await fetch(url, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
   } catch (err) {
     if (err.name === "AbortError") throw err;
     if (err.name === "TimeoutError") {
@@ -77,7 +80,6 @@ async function send(url, options) {
         why: "the machine is busy, or the files of this run are on a slow disk", fix: "try again",
       });
     }
-    reachable.value = false;
     throw new Problem({
       code: "offline", detail: "the workbench does not answer",
       why: "it was stopped, or the connection to its machine is gone",

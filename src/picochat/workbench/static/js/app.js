@@ -1,10 +1,10 @@
 // The start: log in, then show the page that the address names. Pages are loaded when they are first shown.
 import { Component, html, render, useEffect, useState } from "./html.js";
-import { startLive } from "./live.js";
 import { Login, Unreachable, enter } from "./login.js";
 import { route } from "./router.js";
 import { Shell } from "./shell.js";
 import { session } from "./store.js";
+import { startLive } from "./stream.js";
 import { PageHead } from "./parts/page.js";
 import { Loading, ProblemBox } from "./parts/states.js";
 

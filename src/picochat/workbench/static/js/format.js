@@ -38,14 +38,25 @@ function significant(value, digits) {
   return trimmed(fixed(value, Math.max(0, digits - 1 - magnitude)));
 }
 
+// `1.5e-5`, with so many digits at most. A tie needs more digits than a double of that size has.
+function power(value, digits) {
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  return `${trimmed(mantissa)}e${Number(exponent)}`;
+}
+
+// A moment without a zone is nobody's.
+function instant(iso) {
+  return typeof iso === "string" && /(Z|[+-]\d\d:?\d\d)$/.test(iso) ? Date.parse(iso) : NaN;
+}
+
 /** Bits a byte: 3 decimals. */
 export function bpb(value) {
   return known(value) ? fixed(value, 3) : UNKNOWN;
 }
 
-/** A share with what it is a share of: `85.0 % of 120`. */
-export function rate(value, n) {
-  return known(n) ? `${percent(value)} of ${integer(n)}` : percent(value);
+/** A share and the number of things that it is a share of: `85.0 % (n = 120)`. */
+export function rate(value, n = null) {
+  return known(n) && known(value) ? `${percent(value)} (n = ${integer(n)})` : percent(value);
 }
 
 /** A share of 1: `85.0 %`. */
@@ -53,13 +64,13 @@ export function percent(value) {
   return known(value) ? `${fixed(value * 100, 1)} %` : UNKNOWN;
 }
 
-/** `22.4 B`: parameters, tokens, FLOPs. */
+/** `22.4 B`, `1.78e20`: parameters, tokens, operations. */
 export function count(value) {
   if (!known(value)) return UNKNOWN;
+  if (Math.abs(value) >= 1e15) return power(value, 3);
   for (const [limit, scale, suffix] of [[1e12, 1e12, " T"], [1e9, 1e9, " B"], [1e6, 1e6, " M"], [1e4, 1e3, " k"]]) {
     if (Math.abs(value) >= limit) {
       const scaled = value / scale;
-      if (Math.abs(scaled) >= 1e15) return `${scaled.toExponential(2).replace("e+", "e")}${suffix}`;
       return (Math.abs(scaled) < 999.5 ? significant(scaled, 3) : grouped(fixed(scaled, 0))) + suffix;
     }
   }
@@ -75,7 +86,7 @@ export function integer(value) {
 /** `2 h 13 m`, `45 s`, `3 d 4 h`. */
 export function duration(seconds) {
   if (!known(seconds)) return UNKNOWN;
-  if (seconds < 0) return `-${duration(-seconds)}`;
+  if (seconds <= -0.05) return `-${duration(-seconds)}`;
   if (seconds < 9.95) return `${fixed(seconds, 1)} s`;
   const whole = Math.floor(seconds + 0.5);
   if (whole < MINUTE) return `${whole} s`;
@@ -108,7 +119,7 @@ export function bytes(value) {
 
 /** `5 m ago` of a moment (ISO 8601 text) or of an age in seconds. */
 export function age(moment, now = Date.now()) {
-  const seconds = typeof moment === "string" ? (now - Date.parse(moment)) / 1000 : moment;
+  const seconds = typeof moment === "string" ? (now - instant(moment)) / 1000 : moment;
   if (!known(seconds)) return UNKNOWN;
   if (seconds < 1) return "now";
   if (seconds < MINUTE) return `${Math.floor(seconds)} s ago`;
@@ -119,28 +130,23 @@ export function age(moment, now = Date.now()) {
 
 /** `2026-11-30 00:23 UTC`: the same words on every machine. */
 export function time(iso) {
-  const moment = typeof iso === "string" ? Date.parse(iso) : NaN;
+  const moment = instant(iso);
   return Number.isNaN(moment) ? UNKNOWN : `${new Date(moment).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 /** `00:23:10`, the time of day of an event, in UTC. */
 export function clock(iso) {
-  const moment = typeof iso === "string" ? Date.parse(iso) : NaN;
+  const moment = instant(iso);
   return Number.isNaN(moment) ? UNKNOWN : new Date(moment).toISOString().slice(11, 19);
 }
 
-/** Any figure: grouped when it is large, four significant digits, a power of ten when it is tiny. */
+/** Any figure: a whole one whole, else four significant digits, a power of ten when it is tiny or huge. */
 export function number(value) {
   if (!known(value)) return UNKNOWN;
   const size = Math.abs(value);
-  if (size >= 1e15 || (size > 0 && size < 1e-4)) return trimmedPower(value);
+  if (size >= 1e15 || (size > 0 && size < 1e-4)) return power(value, 4);
   if (Number.isInteger(value) || size >= 9999.5) return grouped(fixed(value, 0));
   return grouped(significant(value, 4));
-}
-
-function trimmedPower(value) {
-  const [digits, power] = value.toExponential(2).split("e");
-  return `${trimmed(digits)}e${Number(power)}`;
 }
 
 /** The first digits of a digest. */

@@ -1,8 +1,8 @@
 // The keyboard: single keys that can be switched off, rows walked by j and k, and what a page adds while it is shown.
-import { togglePause } from "./live.js";
 import { useEffect } from "./html.js";
 import { go, route } from "./router.js";
 import { announce, lastRun, pageKeys, shortcuts } from "./store.js";
+import { togglePause } from "./stream.js";
 
 const SEQUENCE_MS = 1500;
 const PLACES = { r: "runs", c: "curves", g: "gate", e: "evals", p: "play", o: "overview", s: "scale" };

@@ -1,9 +1,10 @@
 // The frame around each page: skip link, top bar, the head of a run, and where things are said politely.
 import { html, useEffect, useState } from "./html.js";
 import { startKeys } from "./keys.js";
-import { connection, paused, togglePause, useResource } from "./live.js";
+import { useResource } from "./live.js";
 import { href, route } from "./router.js";
 import { lastRun, said, session, theme } from "./store.js";
+import { connection, paused, togglePause } from "./stream.js";
 import { Help } from "./help.js";
 import { Tabs } from "./parts/page.js";
 import { RunState, Verdict } from "./parts/verdict.js";
@@ -13,7 +14,7 @@ const RUN_TABS = ["overview", "curves", "gate", "data", "evals", "artifacts", "e
 const THEMES = { system: ["◐", "dark"], dark: ["●", "light"], light: ["○", "system"] };
 const CONNECTIONS = {
   connecting: ["◌", "connecting", "neutral"],
-  live: ["●", "live", "pass"],
+  live: ["●", "live", "active"],
   polling: ["◍", "polling", "warn"],
   offline: ["✕", "offline", "block"],
   paused: ["‖", "paused", "warn"],
@@ -68,8 +69,8 @@ function Connection() {
   const [sign, word, tone] = CONNECTIONS[state];
   return html`<button type="button" class="quiet connection" aria-pressed=${paused.value} onClick=${togglePause}
     title=${paused.value ? "Go on with live updates" : "Pause live updates"}>
-    <span class=${`badge ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>
-    <span class="unseen">Updates: </span><span class="word">${word}</span></span>
+    <span class=${`tone ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>
+    <span class="unseen">Updates: </span>${" "}${word}</span>
   </button>`;
 }
 
@@ -82,13 +83,15 @@ function ThemeSwitch() {
 /** Name, state, verdict and the tabs of a run, on each of its pages. */
 function RunHead({ run, page }) {
   const { data } = useResource(`api/runs/${run}`, { run, kinds: ["runs", "status", "gate"] });
+  const line = data?.run ?? data;
   const tabs = RUN_TABS.map((key) => ({ key, title: key[0].toUpperCase() + key.slice(1), href: href(key, { run }) }));
   return html`<div class="run-head">
     <div class="run-name">
       <a class="crumb" href=${href("runs")}>Runs</a><span class="crumb-mark" aria-hidden="true">/</span>
       <a class="name" href=${href("overview", { run })}>${run}</a>
-      ${data && html`<${RunState} value=${data.state} />`}
-      ${data?.verdict && html`<${Verdict} value=${data.verdict} note=${data.profile} />`}
+      ${line && html`<${RunState} value=${line.state} />`}
+      ${line?.verdict && html`<${Verdict} value=${line.verdict} note=${line.judged_under ?? line.profile} />`}
+      ${line?.stale && html`<${Verdict} value="stale" />`}
     </div>
     <${Tabs} items=${tabs} current=${page} label="Pages of this run" />
   </div>`;

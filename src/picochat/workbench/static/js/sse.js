@@ -10,14 +10,24 @@ export async function readStream(url, { lastId = null, abort, onByte, onFrame })
     response.body?.cancel().catch(() => undefined);
     throw Object.assign(new Error(`no stream: status ${response.status}`), { status: response.status });
   }
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const parser = new Frames(onFrame);
   onByte();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    onByte();
-    parser.take(value);
+  await readFrames(response.body, { onByte, onFrame });
+}
+
+/** Reads the frames of a body until it ends. Leaving early, by an abort or by throwing in `onFrame`, closes it. */
+export async function readFrames(body, { onByte = () => undefined, onFrame }) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const parser = new Frames(onFrame);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      onByte();
+      parser.take(value);
+    }
+  } catch (err) {
+    reader.cancel().catch(() => undefined);
+    throw err;
   }
 }
 

@@ -1,0 +1,115 @@
+"""Beside the gate: the token budget, where a run could be started, and what was predicted of it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
+from picochat.core.errors import PicochatError
+from picochat.judgement.documents import load_document
+from picochat.judgement.evidence import RunEvidence
+from picochat.judgement.prediction import build_plot, build_prediction, load_prediction
+from picochat.pipeline.budget import BUDGET_FILES, RATIO_CHECK, read_budget
+from picochat.pipeline.launch.desk import LaunchDesk
+from picochat.pipeline.launch.readiness import ask_readiness, judge_targets
+from picochat.pipeline.preflight.machine import ask_doctor
+from picochat.views.budget import budget_json, budget_rows
+from picochat.views.check_sets import row_json
+from picochat.views.checks import UNKNOWN
+from picochat.views.prediction import prediction_notes, prediction_table
+from picochat.views.rework import setting_text
+from picochat.workbench.bench import Workbench
+from picochat.workbench.check_sets import TITLES, RunChecks
+from picochat.workbench.routing import Call, Route
+
+PREDICTED_FILES = (layout.PREDICTION, layout.PREDICTION_CHECK, layout.report_path(layout.BASE), layout.RUN)
+
+
+def read_token_budget(call: Call) -> dict[str, Any]:
+    """The budget of base training, and the gate's own ratio beside it."""
+    store, checks = call.run, RunChecks(call.bench, call.names["run"])
+    paths = [store.path(name) for name in BUDGET_FILES]
+    found = call.bench.memo.read(("budget", checks.run), paths, lambda: budget_json(read_budget(store)))
+    rows = (checks.found(layout.GATE, "gate").document or {}).get("checks", ())
+    gate = next((row for row in rows if row["id"] == RATIO_CHECK), None)
+    facts = checks.facts()
+    settings = [f"{key}={setting_text(value)}" for key, value in sorted(facts.settings.items())]
+    words = ["picochat", "plan", facts.profile or "PROFILE", *(part for text in settings for part in ("--set", text))]
+    return found | {
+        "rows": budget_rows(found),
+        "gate": row_json(gate, run=checks.run, profile=facts.profile, titles=TITLES) if gate else None,
+        "command": shlex.join([*words, "--json"]),
+    }
+
+
+def read_readiness(call: Call) -> dict[str, Any]:
+    """One verdict a target. A run whose record or settings are of another version has none, and says why."""
+    checks = RunChecks(call.bench, call.names["run"])
+    preflight = checks.found(layout.PREFLIGHT, "preflight")
+    fresh = checks.freshness(layout.PREFLIGHT, preflight.document) if preflight.document else None
+    changed = [*(entry["path"] for entry in fresh.changed), *sorted(fresh.rows)] if fresh else []
+    desk, doctor = LaunchDesk(call.bench.runs), doctor_facts(call.bench)
+    try:
+        question = ask_readiness(checks.store, desk, doctor, run=checks.run, changed=changed)
+    except PicochatError as err:
+        return {"state": "unreadable", "why": err.detail, "trained": None, "targets": []}
+    targets = [target.to_json() for target in judge_targets(question)]
+    for target in targets:
+        target["rows"] = [
+            row_json(check, run=checks.run, profile=question.profile, titles=TITLES) for check in target.pop("checks")
+        ]
+    trained = checks.store.has(layout.report_path(layout.BASE))
+    return {"state": "ready", "why": "", "trained": trained, "targets": targets}
+
+
+def doctor_facts(bench: Workbench) -> dict[str, Any] | None:
+    """What this machine is: asked once a server, because the answer takes a process with torch in it."""
+    return bench.memo.read(("doctor facts",), (), ask_doctor)
+
+
+def read_prediction(call: Call) -> dict[str, Any]:
+    """Prediction beside outcome, judged as the gate judges it: what does not follow from its ladder is not shown."""
+    store = call.run
+    paths = [store.path(name) for name in PREDICTED_FILES]
+    return call.bench.memo.read(("prediction", store.root), paths, lambda: _prediction(store))
+
+
+def _prediction(store: RunStore) -> dict[str, Any]:
+    said = load_document(store, layout.PREDICTION, "prediction")
+    if not said.present:
+        return {"state": "missing", "why": f"there is no {layout.PREDICTION}: nothing was predicted", "word": None}
+    if not said.usable:
+        return {"state": "unreadable", "why": said.problem, "word": None}
+    check = load_document(store, layout.PREDICTION_CHECK, "prediction_check")
+    base = load_document(store, layout.report_path(layout.BASE), "base_report")
+    found = load_prediction(said, check if check.present else None, base, RunEvidence(store).run)
+    shown = build_prediction(found) or {}
+    table = prediction_table(shown)
+    return {
+        "state": "ready",
+        "why": shown.get("problem", ""),
+        "word": _word(shown),
+        "said": shown,
+        "columns": table.columns,
+        "rows": table.rows,
+        "notes": prediction_notes(shown),
+        "plot": build_plot(found),
+    }
+
+
+def _word(shown: dict[str, Any]) -> str:
+    """inside, outside, refused, not compared (yet), or a dash where the prediction is not sound."""
+    if shown.get("problem"):
+        return UNKNOWN
+    if shown.get("refusal"):
+        return "refused"
+    return {True: "inside", False: "outside"}.get(shown.get("inside"), "not compared")  # type: ignore[arg-type]
+
+
+ROUTES = [
+    Route("GET", "api/runs/{run}/budget", read_token_budget, "Token budget", "picochat plan PROFILE --json"),
+    Route("GET", "api/runs/{run}/readiness", read_readiness, "Where it could be started", "picochat launch ready RUN"),
+    Route("GET", "api/runs/{run}/prediction", read_prediction, "Prediction and outcome", "picochat gate RUN --json"),
+]
