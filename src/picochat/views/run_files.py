@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from picochat.core.errors import PicochatError
-from picochat.views.reading import UNREADABLE, find_document, list_of, number_of, plain_reason, text_of, value_at
+from picochat.core.confined import reason_of
+from picochat.views.reading import UNREADABLE, find_document, list_of, number_of, text_of, value_at
 
 Document = dict[str, Any]
 MAX_BYTES = 64 * 1024 * 1024
@@ -47,8 +47,8 @@ class RunReader:
         """Notes a file that cannot be used; `why` may begin with its name."""
         self.unreadable.append(Unreadable(relative, why.removeprefix(relative).lstrip(": ")))
 
-    def refuse_error(self, relative: str, err: PicochatError) -> None:
-        self.refuse(relative, plain_reason(err, self.root))
+    def refuse_error(self, relative: str, err: OSError) -> None:
+        self.refuse(relative, reason_of(err))
 
     def hash_files(self, names: Iterable[str]) -> dict[str, str | None]:
         """sha256 by name; None for what cannot be read."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.errors import PicochatError
 from picochat.core.event_tail import EventScan
 from picochat.views.formats import (
     UNKNOWN,
@@ -134,7 +133,7 @@ def read_evals(root: Path, scan: EventScan, reader: RunReader) -> list[dict[str,
     """The validations that the events tell of."""
     try:
         return [event for event in scan.read(root / layout.EVENTS)[0] if event["kind"] == "eval"]
-    except PicochatError as err:
+    except OSError as err:
         reader.refuse_error(layout.EVENTS, err)
         return []
 
