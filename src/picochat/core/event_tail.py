@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from picochat.core.below import open_below
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 
@@ -19,7 +19,6 @@ TAIL_BYTES = 64 * 1024
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """A longer line is no event that this program writes, and is passed over."""
 BLOCK_BYTES = 8 * 1024 * 1024
-MISSING = "artifact.missing"
 Event = dict[str, Any]
 
 
@@ -27,7 +26,7 @@ def read_last_event(path: Path) -> Event | None:
     """The newest whole event with a kind and a time; None for a file without one.
 
     Only the end of the file is read; an unfinished last line, as a crash leaves it, is passed over.
-    Raises `artifact.special` for what is no regular file, and OSError.
+    Raises OSError for what is no regular file, or cannot be read.
     """
     size = TAIL_BYTES
     try:
@@ -39,9 +38,7 @@ def read_last_event(path: Path) -> Event | None:
                 if found is not None or size >= min(end, MAX_LINE_BYTES):
                     return found
                 size *= 8
-    except PicochatError as err:
-        if err.code != MISSING:
-            raise
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -82,15 +79,13 @@ class EventScan:
         """(events of the kinds, in their order; time of the last event of each attempt).
 
         A file that was replaced or cut is read from its start. A missing one is empty.
-        Raises `artifact.special` for what is no regular file, and OSError.
+        Raises OSError for what is no regular file, or cannot be read.
         """
         with self._lock:
             try:
                 with open_below(path.parent, path.name) as stream:
                     self._go_on(stream)
-            except PicochatError as err:
-                if err.code != MISSING:
-                    raise
+            except (FileNotFoundError, NotADirectoryError):
                 self._forget(None)
             return list(self._events), dict(self._heard)
 

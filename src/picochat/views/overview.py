@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.errors import PicochatError
 from picochat.core.event_tail import EventScan
 from picochat.views.checks import check_row
 from picochat.views.next_action import Known, NextAction, next_action
@@ -65,7 +64,7 @@ def read_overview(root: Path, count: CountParameters, scan: EventScan | None = N
     line = read_run_line(root, count, scan)
     try:
         events, heard = scan.read(root / layout.EVENTS)
-    except PicochatError:
+    except OSError:
         events, heard = [], {}  # the line tells of it
     return OverviewFiles(
         line=line,

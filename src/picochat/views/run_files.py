@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from picochat.core.errors import PicochatError
-from picochat.views.reading import UNREADABLE, find_document, list_of, number_of, plain_reason, text_of, value_at
+from picochat.views.reading import UNREADABLE, find_document, list_of, number_of, text_of, value_at
 
 Document = dict[str, Any]
 MAX_BYTES = 64 * 1024 * 1024
@@ -22,7 +21,7 @@ class Unreadable(NamedTuple):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.file} {self.why}"
+        return f"{self.file}: {self.why}"
 
 
 class RunReader:
@@ -46,9 +45,6 @@ class RunReader:
     def refuse(self, relative: str, why: str) -> None:
         """Notes a file that cannot be used; `why` may begin with its name."""
         self.unreadable.append(Unreadable(relative, why.removeprefix(relative).lstrip(": ")))
-
-    def refuse_error(self, relative: str, err: PicochatError) -> None:
-        self.refuse(relative, plain_reason(err, self.root))
 
     def hash_files(self, names: Iterable[str]) -> dict[str, str | None]:
         """sha256 by name; None for what cannot be read."""

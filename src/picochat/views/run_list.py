@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.errors import PicochatError
+from picochat.core.confined import reason_of
 from picochat.core.event_tail import EventScan
 from picochat.views.formats import (
     UNKNOWN,
@@ -134,8 +134,8 @@ def read_evals(root: Path, scan: EventScan, reader: RunReader) -> list[dict[str,
     """The validations that the events tell of."""
     try:
         return [event for event in scan.read(root / layout.EVENTS)[0] if event["kind"] == "eval"]
-    except PicochatError as err:
-        reader.refuse_error(layout.EVENTS, err)
+    except OSError as err:
+        reader.refuse(layout.EVENTS, reason_of(err))
         return []
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.errors import PicochatError
+from picochat.core.confined import reason_of
 from picochat.core.event_tail import read_last_event
 from picochat.views.run_files import RunReader, Unreadable, number_at, text_at
 
@@ -108,9 +108,9 @@ def read_run_files(root: Path) -> RunFiles:
     held_back = not gate and _is_held_back(reader)
     try:
         last = read_last_event(root / layout.EVENTS) or {}
-    except PicochatError as err:
+    except OSError as err:
         last = {}
-        reader.refuse_error(layout.EVENTS, err)
+        reader.refuse(layout.EVENTS, reason_of(err))
     kept = {key: text_at(gate, key) for key in ("verdict", "profile", "weights_digest")}
     return RunFiles(root.name, status, last, kept, held_back, tuple(reader.unreadable))
 

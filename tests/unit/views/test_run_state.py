@@ -87,10 +87,10 @@ def test_a_link_or_a_pipe_is_not_followed_and_not_waited_for(tmp_path: Path, nam
     (run / name).symlink_to(outside)
     state = read_run_state(run)
     assert (state.state, state.verdict, state.last_event) == ("unreadable", None, None)
-    assert state.unreadable[0].why == "is a link"
+    assert state.unreadable[0].why == "it is a link, and links are not followed"
     (run / name).unlink()
     os.mkfifo(run / name)
-    assert read_run_state(run).unreadable[0].why == "is not a regular file"
+    assert read_run_state(run).unreadable[0].why == "it is no regular file"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from picochat.artifacts import layout
-from picochat.core.below import read_below
-from picochat.core.errors import PicochatError
+from picochat.core.confined import read_below
 from picochat.core.event_tail import EventScan
 from picochat.judgement.next_step import first_repair
 from picochat.model.sizing import planned_parameters
@@ -106,7 +105,7 @@ def send_file(call: Call) -> Response:
         raise not_found("that file is not offered")
     try:
         data = read_below(call.run.root, name, MAX_BYTES)
-    except PicochatError:
+    except OSError:
         raise not_found("the run has no such file") from None
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     if name == layout.REPORT_HTML:
