@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from picochat.core.confined import reason_of
 from picochat.views.reading import UNREADABLE, find_document, list_of, number_of, text_of, value_at
 
 Document = dict[str, Any]
@@ -45,6 +46,9 @@ class RunReader:
     def refuse(self, relative: str, why: str) -> None:
         """Notes a file that cannot be used; `why` may begin with its name."""
         self.unreadable.append(Unreadable(relative, why.removeprefix(relative).lstrip(": ")))
+
+    def refuse_error(self, relative: str, err: OSError) -> None:
+        self.refuse(relative, reason_of(err))
 
     def hash_files(self, names: Iterable[str]) -> dict[str, str | None]:
         """sha256 by name; None for what cannot be read."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.confined import reason_of
 from picochat.core.event_tail import EventScan
 from picochat.views.formats import (
     UNKNOWN,
@@ -135,7 +134,7 @@ def read_evals(root: Path, scan: EventScan, reader: RunReader) -> list[dict[str,
     try:
         return [event for event in scan.read(root / layout.EVENTS)[0] if event["kind"] == "eval"]
     except OSError as err:
-        reader.refuse(layout.EVENTS, reason_of(err))
+        reader.refuse_error(layout.EVENTS, err)
         return []
 
 

@@ -8,7 +8,7 @@ import { Loading, Partial, ProblemBox } from "../parts/states.js";
 
 const BUCKETS = 400;
 const STAGES = [["base", "Base"], ["sft", "SFT"]];
-const METRICS = [["bpb", "Held-out bits a byte"], ["loss", "Training loss"], ["tokens_per_s", "Tokens a second"]];
+const METRICS = [["val_bpb", "Held-out bits a byte"], ["bpb", "Training, bits a byte"], ["loss", "Training loss"], ["tokens_per_s", "Tokens a second"]];
 const AXES = [["step", "step"], ["tokens", "tokens seen"], ["active", "active time"]];
 
 export function ComparedCurves({ names, query, same }) {

@@ -13,6 +13,7 @@ const KINDS = ["runs", "status", "gate", "reports", "checkpoints"];
 const LOOK_AGAIN_MS = 2000;
 const AT_WORK = ["running", "stalled"];
 const DOING = ["running", "stalled", "crashed", "stopped", "failed", "unreadable"];
+const LONG = 240;
 const TITLES = { sft: "SFT" };
 
 export default function Page({ run }) {
@@ -76,10 +77,17 @@ function Next({ next, blocker, run, error }) {
         ${blocker.others > 0 && html`<span class="muted"> and ${integer(blocker.others)} more</span>`}</p>
         <p class="muted">${blocker.why}</p>`}
       <p class="sentence">${next.sentence}</p>
-      <${Command} text=${next.command} />
+      <${NextCommand} text=${next.command} />
       ${error && html`<p class="small muted">${error}</p>`}
     </div>
   <//>`;
+}
+
+// A run with many settings is resumed by a long command: three lines of it, the rest on demand, all of it by Copy.
+function NextCommand({ text }) {
+  if (text.length < LONG) return html`<${Command} text=${text} />`;
+  return html`<div class="long"><${Command} text=${text} /></div>
+    <details class="whole"><summary>The whole command</summary><code>${text}</code></details>`;
 }
 
 function factItems({ parameters, tokens, best_bpb: best, heldout, eval: score, tokens_per_s: speed, time, cost }) {
