@@ -170,14 +170,14 @@ class RunChecks:
         }
 
     def shown(self, checks: Iterable[Mapping[str, Any]], plan: str | None = None) -> list[dict[str, Any]]:
-        """Results of any kind as rows, the worst first, each with the commands that mend it. `plan`: a launch's digest."""
+        """Results of any kind as rows with the commands that mend them, in their order. `plan`: a launch's digest."""
         found, profile = list(checks), self._own_profile()
         rows = [views.row_json(check, run=self.run, profile=self.facts().profile, titles=TITLES) for check in found]
         queue = build_repairs((check for check in found if check["id"] in REPAIRS), self.facts(), profile, before=True)
         for row in rows:
             if plan is not None:
                 row["fix"] = re.sub(r"\bPLAN\b", plan[:12], row["fix"])
-        return views.worst_first(views.with_commands(rows, queue["steps"]))
+        return views.with_commands(rows, queue["steps"])
 
     def repairs(self, name: str) -> dict[str, Any]:
         """The queue for the gate's results, or for those of preflight; empty for a document that cannot be read."""

@@ -22,7 +22,7 @@ export function JudgeAgain({ run, gate, reload }) {
   const judge = async () => setProcess((await post(`api/runs/${run}/gate`, { profile })).process);
   return html`<${Section} id="again" title="Judge again">
     <p class="muted">From the artifacts alone: no training, no GPU. The old verdict is kept under a number.</p>
-    <label class="field">Gate set <select value=${profile} onChange=${(event) => setProfile(event.currentTarget.value)}>
+    <label class="field narrow">Gate set <select value=${profile} onChange=${(event) => setProfile(event.currentTarget.value)}>
       ${PROFILES.map((name) => html`<option key=${name} value=${name} selected=${name === profile}>${name}</option>`)}
     </select></label>
     <${Action} title="Judge again" command=${command} onRun=${judge} />

@@ -1,5 +1,5 @@
 // Preflight in full, passes too: what was measured on which files, on which machine, and whether it still holds.
-import { age, bytes, digest, duration } from "../format.js";
+import { age, bytes, digest, duration, time } from "../format.js";
 import { html } from "../html.js";
 import { setQuery } from "../router.js";
 import { Checks } from "../parts/checks.js";
@@ -15,8 +15,8 @@ const INPUTS = [
   { key: "path", title: "file" },
   { key: "bytes", title: "size", align: "right", render: (input) => bytes(input.bytes) },
   { key: "sha256", title: "sha256", render: (input) => html`<code>${digest(input.sha256)}</code>` },
-  { key: "state", title: "now", render: (input) => input.state === "unchanged" || input.state === null
-    ? input.state : html`<${Verdict} value="stale" note=${input.state} />` },
+  { key: "state", title: "now", render: (input) => ["changed", "gone"].includes(input.state) || input.state?.startsWith("has ")
+    ? html`<${Verdict} value="stale" note=${input.state} />` : input.state },
 ];
 
 export function Preflight({ run, preflight, selected = null }) {
@@ -49,7 +49,7 @@ function facts({ profile, column, limits_version: version, facts: found, judged_
   return [
     ["limits", column && `${column}, version ${version ?? "—"}`, profile && `gate set ${profile}`],
     ["machine", found?.machine && `${found.machine.name}, ${found.machine.ranks} rank(s)`],
-    ["judged", when && age(when), when],
+    ["judged", when && age(when), time(when)],
     ["took", duration(seconds)],
   ];
 }

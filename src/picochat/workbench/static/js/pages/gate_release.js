@@ -1,5 +1,5 @@
 // The verdict of the gate: the word with its profile and weights, what is stale, what mends it, every check.
-import { age, digest } from "../format.js";
+import { age, digest, time } from "../format.js";
 import { html } from "../html.js";
 import { setQuery } from "../router.js";
 import { Checks, stops } from "../parts/checks.js";
@@ -38,7 +38,7 @@ function Verdicts({ gate }) {
       ["gate set", gate.profile && `${gate.profile}, version ${gate.profile_version ?? "—"}`,
         gate.newer_profile ? "a newer version is here" : `sha256 ${digest(gate.profile_digest)}`],
       ["weights", html`<code>${digest(gate.weights_digest)}</code>`],
-      ["judged", gate.judged_at && age(gate.judged_at), gate.judged_at],
+      ["judged", gate.judged_at && age(gate.judged_at), time(gate.judged_at)],
       ["failpoints", gate.failpoints.length > 0 ? gate.failpoints.join(", ") : "none armed"],
     ]} />
   </div>`;

@@ -47,7 +47,7 @@ function takes({ seconds, usd, new_run: made }) {
 function Commands({ step }) {
   if (step.commands.length === 0) return html`<p>${step.fix.join("; ")}</p>`;
   const hints = [];
-  if (step.edits_pack) hints.push("edit the pack first");
+  if (step.edits_pack) hints.push("edit the pack");
   if (step.blanks.length > 0) hints.push(`fill in ${step.blanks.join(", ")}`);
   return html`${hints.length > 0 && html`<p class="small"><b>First</b> ${hints.join("; ")}${
       step.edits_pack && step.fix ? html`: ${step.fix.join("; ")}` : null}</p>`}

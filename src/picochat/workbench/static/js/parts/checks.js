@@ -3,6 +3,7 @@
 //   <${Checks} rows=${rows} caption="Checks of the gate" openFirst copy="gate" />
 //
 // A row is what the API gives: views/checks.py's words, beside the values as they are stored.
+import { duration } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { CopyButton, Command } from "./command.js";
 import { Verdict } from "./verdict.js";
@@ -89,11 +90,15 @@ function Detail({ row, more }) {
   return html`<div class="check-body">
     <p>${row.why}</p>
     ${row.waiver && html`<p><b>Waiver</b> ${row.waiver}</p>`}
-    ${row.fix && html`<p><b>Fix</b> ${row.fix}</p>`}
+    ${row.fix && !(row.commands ?? []).includes(row.fix) && html`<p><b>Fix</b> ${row.fix}</p>`}
+    ${(row.commands ?? []).length > 0 && html`<div class="check-commands">
+      ${row.blanks.length > 0 && html`<p class="small">Fill in ${row.blanks.join(", ")}.</p>`}
+      ${row.commands.map((command) => html`<${Command} key=${command} text=${command} />`)}</div>`}
     ${row.stale && html`<p><b>Stale</b> the files below are others now than those that were judged</p>`}
     ${places.length > 0 && html`<p class="small"><b>Evidence</b> ${places.slice(0, MOST_PLACES).map((place, at) =>
       html`${at > 0 ? ", " : ""}<code>${place.artifact}${place.pointer ? `#${place.pointer}` : ""}</code>`)}${
       places.length > MOST_PLACES && ` and ${places.length - MOST_PLACES} more`}</p>`}
+    ${typeof row.seconds === "number" && html`<p class="small muted">judged in ${duration(row.seconds)}</p>`}
     ${(row.inputs ?? []).length > 0 && html`<p class="small muted">judged on sha256 ${row.inputs.map((digest) =>
       digest.slice(0, 12)).join(", ")}</p>`}
     ${row.waive && html`<details><summary>Let it go, with a name, a reason and an expiry</summary>
