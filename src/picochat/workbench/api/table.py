@@ -17,6 +17,7 @@ from picochat.workbench.api import (
     processes,
     readiness,
     runs,
+    scale,
     streams,
 )
 from picochat.workbench.routing import Route
@@ -31,6 +32,7 @@ ROUTES: list[Route] = [
     *processes.ROUTES,
     *control.ROUTES,
     *plans.ROUTES,
+    *scale.ROUTES,
     *gate.ROUTES,
     *readiness.ROUTES,
     *lineage.ROUTES,
