@@ -117,9 +117,7 @@ def read_member(archive: tarfile.TarFile, path: str) -> bytes:
     return member.read()
 
 
-def ship(
-    package: Package, integrity: str, data: bytes, licence: bytes, source: str, folder: Path
-) -> dict[str, Any]:
+def ship(package: Package, integrity: str, data: bytes, licence: bytes, source: str, folder: Path) -> dict[str, Any]:
     """Writes one file and its licence; returns its row of the record."""
     name = package.files[source]
     shipped, edits = edit(name, data.decode())

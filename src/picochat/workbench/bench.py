@@ -12,6 +12,7 @@ from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.doctor import Doctor
 from picochat.workbench.folders import is_id as is_id
 from picochat.workbench.folders import is_kind as is_kind
 from picochat.workbench.folders import is_run_folder as is_run_folder
@@ -47,6 +48,7 @@ class Workbench:
         self.speakers = Speakers(self.clock)
         self.follower = Follower(self.runs, self.clock)
         self.pulse = Pulse(self.follower)
+        self.doctor = Doctor(self.clock)
         self.processes = Processes(self.runs)
         self.launching = Launching(self.runs, self.confirmations)
         self.desk = self.launching.desk

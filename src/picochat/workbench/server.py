@@ -24,12 +24,11 @@ from picochat.webguard.guard import Answer, Guard
 from picochat.webguard.limits import Code, Limits, Refusal
 from picochat.webguard.protocol import build_protocol
 from picochat.workbench.access import Access, label, new_request_id
-from picochat.workbench.api.login import ROUTES as LOGIN_ROUTES
-from picochat.workbench.api.table import ROUTES
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
 from picochat.workbench.problems import CONTENT_TYPE, Problem
-from picochat.workbench.routing import Route, Router
+from picochat.workbench.routing import Router
+from picochat.workbench.served import served_routes
 from picochat.workbench.site import Site, load_site
 
 BACKLOG = 128
@@ -68,11 +67,6 @@ def build_app(bench: Workbench, site: Site, limits: Limits = LIMITS) -> WebApp:
     guard = Guard(limits, answer_of, hosts, origins, own_pages=True)
     door = Access(Application(bench, site, router), bench.sessions, bench.config.prefix)
     return WebApp(GuardedApp(door, guard), guard)
-
-
-def served_routes(read_only: bool) -> list[Route]:
-    """Under `web.read_only` no route changes anything: all that is posted is the token."""
-    return [route for route in ROUTES if not read_only or route.method == "GET" or route in LOGIN_ROUTES]
 
 
 def answer_of(refusal: Refusal) -> Answer:

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from tests.support.asgi import HOST, OWN, Told, ask
 
+import picochat
 from picochat.core.errors import PicochatError
 from picochat.core.redact import register_secrets
 from picochat.workbench import server
 from picochat.workbench.access import PAGE_CSP
+from picochat.workbench.api.table import ROUTES
 from picochat.workbench.bench import Workbench
 from picochat.workbench.routing import Call, Question, Route
+from picochat.workbench.served import served_routes
 from picochat.workbench.sessions import MOST, Sessions
 from picochat.workbench.settings import WebConfig
 from picochat.workbench.site import load_site
@@ -71,7 +74,7 @@ class Door:
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
-    monkeypatch.setattr(server, "ROUTES", [*server.ROUTES, *MADE])
+    monkeypatch.setattr(server, "served_routes", lambda read_only: served_routes(read_only, [*ROUTES, *MADE]))
     return Door(tmp_path)
 
 
@@ -108,7 +111,7 @@ def test_the_token_opens_a_session_and_the_cookie_is_another_value(door: Door):
     assert len({value, door.sessions.token, told.document["csrf"]}) == 3
     assert door.log_in(token=value).code == (401, "credential")
     again = door.ask("GET", "/api/session", {"cookie": f"{name}={value}"}).document
-    assert again == {"csrf": told.document["csrf"], "read_only": False}
+    assert again == told.document == {"csrf": again["csrf"], "read_only": False, "version": picochat.__version__}
     assert door.ask("GET", "/api/runs", {"cookie": f"{name}={value}"}).document["runs"] == []
 
 
@@ -286,8 +289,8 @@ def test_read_only_leaves_logging_in_alone(door: Door, tmp_path: Path):
     cookie, write = quiet.session()
     assert quiet.ask("POST", "/api/change/a", write, b"{}").code == (404, "not_found")
     assert quiet.ask("GET", "/api/session", cookie).document["read_only"] is True
-    assert [route.path for route in server.served_routes(True) if route.method == "POST"] == ["api/login"]
-    assert len(server.served_routes(False)) - len(server.served_routes(True)) >= 1
+    assert [route.path for route in served_routes(True) if route.method == "POST"] == ["api/login"]
+    assert len(served_routes(False)) - len(served_routes(True)) >= 1
 
 
 def test_a_bug_is_said_without_a_word_of_it(door: Door, caplog: pytest.LogCaptureFixture):

@@ -35,7 +35,7 @@ class Page:
         await self._leave.wait()
         return {"type": "http.disconnect"}
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: Any) -> None:
         self.messages.append(message)
 
     @property

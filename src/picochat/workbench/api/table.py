@@ -5,6 +5,7 @@ from __future__ import annotations
 from picochat.workbench.api import (
     changes,
     checkpoints,
+    compare,
     control,
     curves,
     data,
@@ -19,6 +20,7 @@ from picochat.workbench.api import (
     runs,
     scale,
     streams,
+    system,
 )
 from picochat.workbench.routing import Route
 
@@ -26,6 +28,7 @@ ROUTES: list[Route] = [
     *login.ROUTES,
     *changes.ROUTES,
     *runs.ROUTES,
+    *compare.ROUTES,
     *play.ROUTES,
     *curves.ROUTES,
     *evals.ROUTES,
@@ -39,4 +42,5 @@ ROUTES: list[Route] = [
     *checkpoints.ROUTES,
     *data.ROUTES,
     *streams.ROUTES,
+    *system.ROUTES,
 ]

@@ -1,7 +1,7 @@
 // Documents of the server that are read again when something of theirs has changed.
 import { Problem, address, get, peek } from "./api.js";
 import { useEffect, useRef, useState } from "./html.js";
-import { onEvent } from "./stream.js";
+import { onEvent, paused } from "./stream.js";
 
 export { connection, onEvent, paused, togglePause } from "./stream.js";
 
@@ -57,7 +57,7 @@ function loadSoon(mine) {
     const wait = Math.max(0, AGAIN_MS - (performance.now() - mine.at));
     mine.timer = setTimeout(() => {
       mine.timer = null;
-      if (mine.alive) load(mine);
+      if (mine.alive && !paused.value) load(mine);
     }, wait);
   }
 }

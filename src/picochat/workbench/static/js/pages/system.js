@@ -1,4 +1,5 @@
 // The machine and this page: what doctor found, versions, disk, and what can be set here.
+import { get } from "../api.js";
 import { UNKNOWN, age, bytes, integer } from "../format.js";
 import { html } from "../html.js";
 import { ShortcutSwitch } from "../help.js";
@@ -6,7 +7,7 @@ import { connection, useResource } from "../live.js";
 import { session, theme } from "../store.js";
 import { Action, Command } from "../parts/command.js";
 import { Facts, PageHead, Section } from "../parts/page.js";
-import { Empty, Resource } from "../parts/states.js";
+import { Empty, Partial, Resource } from "../parts/states.js";
 import { DataTable } from "../parts/table.js";
 import { Verdict } from "../parts/verdict.js";
 
@@ -36,33 +37,45 @@ const CONNECTIONS = {
 
 export default function Page() {
   const doctor = useResource("api/doctor");
+  const again = async () => {
+    await get("api/doctor", { again: true }, { keep: false });
+    await doctor.reload();
+  };
   return html`<${PageHead} title="System">What this machine has, and how this page behaves.<//>
-    <${Resource} of=${doctor} lines=${8}>${(data) => html`<${Machine} ...${data} reload=${doctor.reload}
-      since=${doctor.since} />`}<//>
-    <${Settings} />`;
+    <${Resource} of=${doctor} lines=${8}>${(data) => html`<${Doctor} said=${data} again=${again} />
+      <${Machine} said=${data} />`}<//>
+    <${Settings} config=${doctor.data?.settings} />`;
 }
 
-function Machine({ facts, advice, reload, since }) {
-  const gpus = (facts.cuda_devices ?? []).map((gpu, index) => ({ key: index, ...gpu }));
-  const nccl = Object.entries(facts.nccl ?? {}).map(([name, value]) => ({ name, value: String(value) }));
-  return html`
-    <${Section} id="missing" title="Doctor" aside=${since && html`looked ${age((Date.now() - since) / 1000)}`}>
-      ${advice.length
-        ? html`<${DataTable} caption="What is missing" columns=${MISSING} rows=${advice} key="missing" />`
-        : html`<p><${Verdict} value="pass" /> Nothing is missing.</p>`}
-      <div class="below"><${Action} title="Look again" command="picochat doctor" onRun=${reload} /></div>
-    <//>
-    <div class="columns">
-      <${Section} id="devices" title="Devices">
-        <${Facts} items=${machineFacts(facts)} />
-        <div class="below">${gpus.length
-          ? html`<${DataTable} caption="GPUs" columns=${DEVICES} rows=${gpus} />`
-          : html`<${Empty} what="No GPU is seen here" do="Runs train on the processor. A plan says what a GPU would need."
-              command="picochat plan h100-100m" />`}</div>
+function Doctor({ said: { state, why, advice, age_s: seconds }, again }) {
+  return html`<${Section} id="missing" title="Doctor" aside=${`looked ${age(seconds)}`}>
+    ${state !== "ready" ? html`<${Partial} what="the command gave no answer" why=${why} />`
+      : advice.length ? html`<${DataTable} caption="What is missing" columns=${MISSING} rows=${advice} key="missing" />`
+      : html`<p><${Verdict} value="pass" /> Nothing is missing.</p>`}
+    <div class="below"><${Action} title="Look again" command="picochat doctor" plain onRun=${again} /></div>
+  <//>`;
+}
+
+function Machine({ said: { facts, runs, runs_free_bytes: free } }) {
+  const known = facts ?? {};
+  const gpus = (known.cuda_devices ?? []).map((gpu, index) => ({ key: index, ...gpu }));
+  const nccl = Object.entries(known.nccl ?? {}).map(([name, value]) => ({ name, value: String(value) }));
+  return html`<div class="columns">
+      <${Section} id="devices" title="Machine">
+        <${Facts} items=${machineFacts(known)} />
+        <div class="below">${gpus.length > 0 && html`<${DataTable} caption="GPUs" columns=${DEVICES} rows=${gpus} />`}
+          ${gpus.length === 0 && facts && html`<${Empty} what="No GPU is seen here"
+            do="Runs train on the processor. A plan says what a GPU would need." command="picochat plan h100-100m" />`}
+        </div>
       <//>
-      <${Section} id="versions" title="Versions">
-        <${DataTable} caption="Versions" columns=${VERSIONS} rows=${versions(facts)} stack="none" />
-      <//>
+      <div>
+        <${Section} id="disk" title="Runs">
+          <${Facts} wide items=${[["Free on this disk", bytes(free)], ["Folder", html`<code>${runs}</code>`]]} />
+        <//>
+        ${facts && html`<${Section} id="versions" title="Versions">
+          <${DataTable} caption="Versions" columns=${VERSIONS} rows=${versions(known)} stack="none" />
+        <//>`}
+      </div>
     </div>
     ${nccl.length > 0 && html`<details class="fold"><summary>Settings of NCCL that a group of GPUs would use</summary>
       <${DataTable} caption="Settings of NCCL" columns=${SETTINGS} rows=${nccl} /></details>`}`;
@@ -70,12 +83,11 @@ function Machine({ facts, advice, reload, since }) {
 
 function machineFacts(facts) {
   return [
-    ["Free disk", bytes(facts.free_disk_bytes)],
     ["Memory", bytes(facts.memory_bytes)],
     ["Threads", integer(facts.threads)],
-    ["CPU features", facts.cpu_features],
     ["Precision", facts.cpu_precision],
-    ["Compiler", facts.cxx_compiler ?? UNKNOWN],
+    ["CPU features", facts.cpu_features],
+    ["Compiler", facts.cxx_compiler],
     ["Platform", facts.platform],
   ];
 }
@@ -89,8 +101,9 @@ function said(value) {
   return value === true ? "yes" : value === false ? "no" : UNKNOWN;
 }
 
-function Settings() {
+function Settings({ config }) {
   const { state } = connection.value;
+  const rows = Object.entries(config ?? {}).map(([name, value]) => ({ name: `web.${name}`, value: shown(value) }));
   return html`<${Section} id="settings" title="This page">
     <div class="columns">
       <div>
@@ -100,13 +113,19 @@ function Settings() {
         </fieldset>
         <${ShortcutSwitch} />
         <p class="small muted">Kept in this browser, and nothing else is.</p>
+        <div class="below"><${Facts} wide items=${[
+          ["Updates", state, CONNECTIONS[state]],
+          ["Changes from here", session.value.readOnly ? "refused: read-only" : "allowed",
+            "each action shows the command that does the same"],
+        ]} /></div>
       </div>
-      <${Facts} wide items=${[
-        ["Updates", state, CONNECTIONS[state]],
-        ["Changes from here", session.value.readOnly ? "refused: read-only" : "allowed",
-          session.value.readOnly ? "web.read_only is set; commands do the same" : "each shows the command that does the same"],
-        ["Workbench", session.value.version || UNKNOWN],
-      ]} />
+      ${rows.length > 0 && html`<${DataTable} caption="How this server was set" showCaption columns=${SETTINGS} rows=${rows}
+        stack="none" />`}
     </div>
   <//>`;
+}
+
+function shown(value) {
+  if (Array.isArray(value)) return value.length ? value.join(", ") : "none";
+  return typeof value === "boolean" ? said(value) : value || "none";
 }

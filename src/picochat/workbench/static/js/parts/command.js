@@ -57,9 +57,12 @@ export function Command({ text, why = null }) {
 
 /**
  * A button that does something, with the command that does the same beside it. `onRun` may return a promise; what it
- * throws is shown. `confirm`: a sentence that is asked first, or `{text, type}`, where `type` must be typed.
+ * throws is shown. `confirm`: a sentence that is asked first, or `{text, type}`, where `type` must be typed. `danger`
+ * and `plain` say how loud the button is, `why` stands below it.
  */
-export function Action({ title, command, onRun, confirm = null, danger = false, disabled = false, why = null }) {
+export function Action({
+  title, command, onRun, confirm = null, danger = false, plain = false, disabled = false, why = null,
+}) {
   const [asking, ask] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
@@ -79,7 +82,7 @@ export function Action({ title, command, onRun, confirm = null, danger = false, 
     <div class="action-line">
       ${readOnly
         ? html`<span class="badge neutral"><span class="sign" aria-hidden="true">⊘</span>read-only</span>`
-        : html`<button type="button" class=${danger ? "danger" : "primary"} disabled=${busy || disabled}
+        : html`<button type="button" class=${danger ? "danger" : plain ? null : "primary"} disabled=${busy || disabled}
             onClick=${() => (confirm ? ask(true) : run())}>${busy ? `${title} …` : title}</button>`}
       ${command && html`<${Command} text=${command} />`}
     </div>
