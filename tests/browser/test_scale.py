@@ -19,6 +19,7 @@ from tests.support.web_runs import copy_run
 from picochat.artifacts import layout
 from picochat.pipeline.launch.records import LaunchPlan
 
+expect = pytest.importorskip("playwright.sync_api", reason="NOT RUN: playwright is not installed").expect
 CAP = "430.00"
 REFUSED = ("409", "422")
 """A browser reports a refused request on its console."""
@@ -76,7 +77,7 @@ def test_every_rendering_is_the_program_s_own(
         plan_of(room, "hf_jobs", flavor="h100x8", image=image),
     ]
     page = opened(workbench, "#/scale")
-    page.wait_for_function("document.querySelectorAll('#plans tbody tr').length === 5")
+    expect(page.locator("#plans tbody tr")).to_have_count(5)
     for plan in plans:
         page.goto(f"{workbench.url}#/scale?plan={plan.digest()}")
         page.wait_for_selector(f"text={plan.digest()}")
@@ -97,7 +98,7 @@ def test_a_plan_is_made_from_fields_with_the_command_beside_them(
     page = opened(workbench, "#/scale")
     page.select_option("select >> nth=0", "tiny-1")
     places = page.locator("[data-place] .command code")
-    page.wait_for_function("document.querySelectorAll('[data-place] .command code').length === 9")
+    expect(places).to_have_count(9)
     commands = places.all_inner_texts()
     assert "--nproc_per_node=8" in commands[-1] and "--set base.loop.tokens=" in commands[0]
     fields = {"gpus": "8", "rate": "3.00", "cap": CAP, "host": "me@gpu-1"}
