@@ -232,15 +232,15 @@ class Good(NamedTuple):
     status: int = 200
 
 
-def written_to_nothing(**changed: str | None) -> Build:
+def written_to_nothing(**changed: Any) -> Build:
     """A write that passes every guard and asks for a command that there never was."""
     return lambda t: t.post("/api/processes/none/cancel", **changed)
 
 
 def logged_in(host: str = "127.0.0.1", **changed: str | None) -> Build:
     def build(t: Target) -> bytes:
-        named = {"host": f"{host}:{t.port}", "origin": f"http://{host}:{t.port}", "cookie": None}
-        return t.post("/api/login", login(t.token), **{**named, "x_picochat_csrf": None, **changed})
+        named: dict[str, Any] = {"host": f"{host}:{t.port}", "origin": f"http://{host}:{t.port}", **changed}
+        return t.post("/api/login", login(t.token), "", cookie=None, x_picochat_csrf=None, **named)
 
     return build
 

@@ -16,7 +16,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.checkpoint.format import CheckpointManifest
 from picochat.checkpoint.verify import check_checkpoint_files
-from picochat.core.below import stat_below
+from picochat.core.confined import stat_below
 from picochat.core.errors import PicochatError
 from picochat.core.fs import TMP_PREFIX
 from picochat.core.publish import BROKEN_PREFIX, TRASH_PREFIX

@@ -29,6 +29,7 @@ COMMANDS = {
     "web": ("commands.web:web", "The workbench: runs, curves, verdicts and launches in a browser."),
     "runs": ("commands.runs:runs", "List the runs of a folder."),
     "status": ("commands.status:status", "Where a run is, and whether it is healthy."),
+    "compare": ("commands.compare:compare", "Runs side by side, or one beside its profile."),
     "stop": ("commands.stop:stop", "Ask a run to save a checkpoint and stop."),
     "checkpoint": ("commands.checkpoint:checkpoint", "List or verify the checkpoints of a run."),
     "plan": ("commands.plan:plan", "What a run will need, before it costs anything."),

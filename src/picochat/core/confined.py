@@ -20,16 +20,11 @@ MAX_BYTES = 64 * 1024 * 1024
 def open_below(root: Path, relative: str) -> BinaryIO:
     """The file at `root`/`relative`, opened for reading; the root itself may be a link.
 
-    Raises FileNotFoundError where nothing lies, OSError for a link on the way, for what is no regular file, and for
-    what may not be read.
+    Raises FileNotFoundError where nothing lies and for a name that leads out of the folder, OSError for a link on the
+    way, for what is no regular file, and for what may not be read.
     """
-    *folders, name = relative.split("/")
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    here, name = _open_parent(root, relative)
     try:
-        for folder in folders:
-            below = os.open(folder, _FOLDER, dir_fd=here)
-            os.close(here)
-            here = below
         found = os.open(name, _FILE, dir_fd=here)
     finally:
         os.close(here)
@@ -46,6 +41,33 @@ def read_below(root: Path, relative: str, most_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than the {most_bytes:,} bytes that are read", str(root / relative))
     return data
+
+
+def stat_below(root: Path, relative: str) -> os.stat_result | None:
+    """What lies under the name itself, of whatever kind; None when nothing does, or a link stands on the way to it."""
+    try:
+        here, name = _open_parent(root, relative)
+        try:
+            return os.stat(name, dir_fd=here, follow_symlinks=False)
+        finally:
+            os.close(here)
+    except OSError:
+        return None
+
+
+def _open_parent(root: Path, relative: str) -> tuple[int, str]:
+    """A descriptor of the folder that holds the file, and the file's own name. Raises OSError."""
+    *folders, name = relative.split("/")
+    if "\0" in relative or any(part in ("", ".", "..") for part in (*folders, name)):
+        raise FileNotFoundError(errno.ENOENT, "it is no name below the folder", relative)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for folder in folders:
+        try:
+            below = os.open(folder, _FOLDER, dir_fd=here)
+        finally:
+            os.close(here)
+        here = below
+    return here, name
 
 
 def reason_of(err: OSError) -> str:

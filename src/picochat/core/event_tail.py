@@ -23,9 +23,10 @@ Event = dict[str, Any]
 
 
 def read_last_event(path: Path) -> Event | None:
-    """The newest whole event with a kind and a time; None for a file without one. Raises OSError.
+    """The newest whole event with a kind and a time; None for a file without one.
 
     Only the end of the file is read; an unfinished last line, as a crash leaves it, is passed over.
+    Raises OSError for what is no regular file or cannot be read.
     """
     size = TAIL_BYTES
     try:
@@ -37,7 +38,7 @@ def read_last_event(path: Path) -> Event | None:
                 if found is not None or size >= min(end, MAX_LINE_BYTES):
                     return found
                 size *= 8
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
 
 
@@ -75,15 +76,16 @@ class EventScan:
         self._before: bytes = b""
 
     def read(self, path: Path) -> tuple[list[Event], dict[int, str]]:
-        """(events of the kinds, in their order; time of the last event of each attempt). Raises OSError.
+        """(events of the kinds, in their order; time of the last event of each attempt).
 
         A file that was replaced or cut is read from its start. A missing one is empty.
+        Raises OSError for what is no regular file or cannot be read.
         """
         with self._lock:
             try:
                 with open_below(path.parent, path.name) as stream:
                     self._go_on(stream)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 self._forget(None)
             return list(self._events), dict(self._heard)
 

@@ -17,7 +17,6 @@ from picochat.core.reasons_of_data import REASONS_OF_DATA
 from picochat.core.reasons_plan import PLAN_REASONS
 from picochat.core.reasons_prediction import PREDICTION_REASONS
 from picochat.core.reasons_process import PROCESS_REASONS
-from picochat.core.reasons_reading import READING_REASONS
 from picochat.core.reasons_serving import SERVING_REASONS
 from picochat.core.reasons_web import WEB_REASONS
 
@@ -30,7 +29,6 @@ REASONS: dict[str, Reason] = {
     **REASONS_OF_DATA,
     **PLAN_REASONS,
     **PREDICTION_REASONS,
-    **READING_REASONS,
     **PROCESS_REASONS,
     **SERVING_REASONS,
     **WEB_REASONS,

@@ -25,6 +25,11 @@ LAUNCH_REASONS: dict[str, Reason] = {
         "text is made into tokens before GPUs are paid for",
         "picochat run PROFILE --preflight-only --resume --out-dir RUN",
     ),
+    "launch.key": Reason(
+        2,
+        "a key that is sent again asks for the first result, so it cannot stand for another request",
+        "reload the page, and confirm anew",
+    ),
     "launch.money": Reason(2, "money is never guessed", "give --rate 3.00 --cap 430.00: dollars with both cents"),
     "launch.shape": Reason(
         2,

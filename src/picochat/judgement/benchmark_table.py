@@ -22,6 +22,8 @@ from picochat.judgement.rules.external_setup import is_comparable
 Row = dict[str, Any]
 HIGHER = "higher is better"
 MAX_FILES = 100
+BY_TASK = frozenset({"core"})
+"""Bundles whose tasks are each asked with their own number of examples."""
 
 
 def describe_benchmarks(evidence: RunEvidence) -> list[Row]:
@@ -75,8 +77,11 @@ def _score(status: BenchmarkStatus) -> Row | None:
 
 
 def _shots(facts: BenchmarkFacts | None, status: BenchmarkStatus) -> Row:
-    """As the table asks, and as it was asked; None is not asked."""
-    return {"table": facts.shots if facts else None, "asked": status.numbers["shots"] if status.numbers else None}
+    """As the table asks, and as it was asked; None is not asked, or each task of the benchmark has its own."""
+    if status.name in BY_TASK:
+        return {"table": None, "asked": None, "by_task": True}
+    asked = status.numbers["shots"] if status.numbers else None
+    return {"table": facts.shots if facts else None, "asked": asked, "by_task": False}
 
 
 def _threshold(facts: BenchmarkFacts | None) -> Row | None:

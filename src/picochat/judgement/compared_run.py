@@ -69,7 +69,7 @@ def load_compared(store: RunStore, settings: Mapping[str, Any], name: str) -> Co
         summary=found.summary,
         questions=digest_of([question_of(rows[row_id]) for row_id in sorted(rows)]),
         source=store.ref("source", found.source).sha256,
-        base=_base_loss(store),
+        base=read_base_loss(store),
         forgetting=_forgetting(store),
     )
 
@@ -89,7 +89,7 @@ def shown_reply(row: Row) -> str:
     return str(row["reply"])
 
 
-def _base_loss(store: RunStore) -> dict[str, Any] | None:
+def read_base_loss(store: RunStore) -> dict[str, Any] | None:
     """None where the run has no base training of its own. Raises `artifact.changed` for an edited report."""
     path = layout.report_path(layout.BASE)
     if not store.has(path):

@@ -22,13 +22,15 @@ MAX_KEYS = 12
 Numbers = dict[str, Any]
 
 
-def compare_runs(runs: Sequence[ComparedRun], set_name: str, limit: int) -> Numbers:
-    """The comparison as one document; `limit` discordant rows are listed.
+def compare_runs(
+    runs: Sequence[ComparedRun], set_name: str, limit: int, labels: Sequence[str] | None = None
+) -> Numbers:
+    """The comparison as one document; `limit` discordant rows are listed. `labels` are A, B, ... where none are given.
 
     Raises `compare.runs` for fewer than two different runs, `compare.questions` when their rows are not the same.
     """
     _require_comparable(runs, set_name)
-    labels = [_label(number) for number in range(len(runs))]
+    labels = labels or [label_of(number) for number in range(len(runs))]
     groups = _groups(runs[0].rows)
     return {
         "set": set_name,
@@ -183,6 +185,6 @@ def _differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
     ]
 
 
-def _label(number: int) -> str:
+def label_of(number: int) -> str:
     """A, B, ... and R27 after Z."""
     return chr(ord("A") + number) if number < 26 else f"R{number + 1}"

@@ -14,6 +14,7 @@ from picochat.core.errors import PicochatError
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.training.ledger import spliced
+from picochat.views.curves.values import bits_a_byte
 
 POINTS = 240
 """Points of a curve at most; beyond it each is the mean of equally many steps."""
@@ -42,7 +43,7 @@ def build_curves(evidence: RunEvidence, stage: str) -> dict[str, Any]:
     found["lr"] = _means([[line for line in group if line[2] is not None] for group in groups], 2)
     bytes_per_token = evidence.documents[layout.TOKENIZER_REPORT].number("bytes_per_token")
     if stage == layout.BASE and bytes_per_token:
-        scale = 1 / (math.log(2) * bytes_per_token)
+        scale = bits_a_byte(bytes_per_token)
         found["bpb"] = [[step, round(loss * scale, DECIMALS)] for step, loss in found["loss"]]
     return found
 

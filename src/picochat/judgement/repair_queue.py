@@ -14,7 +14,7 @@ from typing import Any
 
 from picochat.judgement.repairs import ROOMS, Change, Repair, Room, repair_of
 from picochat.views.fixes import blanks_of, fill_fix
-from picochat.views.rework import Rework, start_command
+from picochat.views.rework import PACK, Blank, Rework, start_command
 
 Content = Mapping[str, Any]
 _ALWAYS_MADE = frozenset(ROOMS) - {"shards", "preflight", "benchmark"}
@@ -89,7 +89,7 @@ def _changes(repair: Repair, checks: list[Content], facts: Rework) -> dict[str, 
         for change in _repair(check, facts).changes:
             found[change.key] = _farther(change, found.get(change.key), _value(change, check, facts))
     if repair.pack:
-        found["data.pack"] = facts.pack if facts.pack not in (None, "builtin") else "PACK"
+        found[PACK] = facts.pack if facts.pack not in (None, "builtin") else Blank("PACK")
     return found
 
 
@@ -101,7 +101,7 @@ def _farther(change: Change, one: Any, other: Any) -> Any:
 
 def _value(change: Change, check: Content, facts: Rework) -> Any:
     """What a key becomes; a word in capitals where only its reader can say."""
-    now, blank = facts.config.get(change.key), change.key.rpartition(".")[2].upper()
+    now, blank = facts.config.get(change.key), Blank(change.key.rpartition(".")[2].upper())
     if change.how == "say" or not isinstance(now, int | float) or isinstance(now, bool):
         return blank
     if change.how == "times":

@@ -241,6 +241,6 @@ def repair_of(check: str, verdict: str, artifacts: tuple[str, ...], *, trained: 
         waits = REPAIRS["training.completed"] if place_of(artifacts[0]) in (layout.BASE, layout.SFT) else repair
         return found or waits
     if check == "verify.chain" and artifacts:
-        rooms = [room_of(artifact) for artifact in artifacts]
-        return Repair(min(rooms, key=ROOMS.index), repair.commands)
+        rooms = {room_of(artifact) for artifact in artifacts}
+        return Repair(next(room for room in ROOMS if room in rooms), repair.commands)
     return repair

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
+import os
 from typing import Any
 
 from picochat.artifacts import layout
@@ -14,6 +14,8 @@ from picochat.judgement.profile import load_profile
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.preflight.recipe import TARGET_TOKENS_PER_PARAMETER, recipe_facts
 from picochat.views.budget import Budget
+from picochat.views.reading import dict_of, find_document, number_of
+from picochat.views.run_file import open_file
 
 TAIL_BYTES = 65_536
 """Of the events, enough for some hundred steps."""
@@ -34,7 +36,7 @@ def read_budget(store: RunStore) -> Budget:
     """The budget of a run; what cannot be read is unknown."""
     record, base = _read(store, layout.RUN), _read(store, layout.report_path(layout.BASE))
     planned = _planned(record, base)
-    training = _dict(base.get("training"))
+    training = dict_of(base.get("training"))
     unique, interval, source = _unique(store, training)
     return Budget(
         target_ratio=_target(record),
@@ -49,11 +51,11 @@ def read_budget(store: RunStore) -> Budget:
 def _planned(record: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     """Parameters and tokens as a plan has them; of a configuration that this program cannot read, as base reported."""
     try:
-        config = RunConfig.from_dict(_dict(record.get("config")), layout.RUN)
+        config = RunConfig.from_dict(dict_of(record.get("config")), layout.RUN)
         recipe = recipe_facts(config)
     except PicochatError as err:
-        training = _dict(base.get("training"))
-        tokens, parameters = _int(training.get("planned_tokens")), _int(_dict(base.get("model")).get("parameters"))
+        training = dict_of(base.get("training"))
+        tokens, parameters = _int(training.get("planned_tokens")), _int(dict_of(base.get("model")).get("parameters"))
         numbers = {"parameters": parameters, "asked_tokens": tokens, "planned_tokens": tokens}
         return numbers | {"why": f"the configuration is not one of this version: {err.detail}"}
     return {
@@ -79,18 +81,18 @@ def _unique(store: RunStore, training: dict[str, Any]) -> tuple[float | None, tu
     for source, exposure in ((base, training), (layout.SHARDS_MANIFEST, _read(store, layout.SHARDS_MANIFEST))):
         if total := _sum_unique(exposure.get("exposure")):
             return total, None, source
-    tokens = _dict(_dict(_read(store, layout.PREFLIGHT).get("facts")).get("tokens"))
-    if unique := _float(tokens.get("unique")):
+    tokens = dict_of(dict_of(_read(store, layout.PREFLIGHT).get("facts")).get("tokens"))
+    if unique := number_of(tokens.get("unique")):
         return unique, _interval(tokens.get("interval")), str(tokens.get("source") or layout.PREFLIGHT)
     report = _read(store, layout.TOKENIZER_REPORT)
-    if _dict(report.get("measured")).get("limited") is False and (counted := _float(report.get("train_tokens"))):
+    if dict_of(report.get("measured")).get("limited") is False and (counted := number_of(report.get("train_tokens"))):
         return counted, None, layout.TOKENIZER_REPORT
     return None, None, ""
 
 
 def _sum_unique(exposure: Any) -> float | None:
     sources = exposure if isinstance(exposure, list) else []
-    counts = [_float(_dict(source).get("unique_tokens")) for source in sources]
+    counts = [number_of(dict_of(source).get("unique_tokens")) for source in sources]
     known = [count for count in counts if count is not None]
     return sum(known) if known and len(known) == len(counts) else None
 
@@ -100,49 +102,39 @@ def _used(store: RunStore, training: dict[str, Any]) -> int | None:
     seen = _int(training.get("tokens_seen"))
     if seen is not None:
         return seen
-    steps = [event for event in _newest_events(store.path(layout.EVENTS)) if event.get("kind") == "step"]
+    steps = [event for event in _newest_events(store) if event.get("kind") == "step"]
     if steps and steps[-1].get("stage") == layout.BASE:
         return _int(steps[-1].get("tokens"))
     status = _read(store, layout.STATUS)
     return _int(status.get("tokens_seen")) if status.get("stage") == layout.BASE else None
 
 
-def _newest_events(path: Path) -> list[dict[str, Any]]:
+def _newest_events(store: RunStore) -> list[dict[str, Any]]:
     """The whole lines at the end of the events."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        with open_file(store.root, layout.EVENTS) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))
             lines = stream.read(TAIL_BYTES).split(b"\n")[:-1]
     except OSError:
         return []
     found = []
     for line in lines:
         with contextlib.suppress(PicochatError):
-            found.append(_dict(parse_json(line, path.name)))
+            found.append(dict_of(parse_json(line, layout.EVENTS)))
     return found
 
 
 def _interval(value: Any) -> tuple[float, float] | None:
     if not isinstance(value, list) or len(value) != 2:
         return None
-    low, high = _float(value[0]), _float(value[1])
+    low, high = number_of(value[0]), number_of(value[1])
     return None if low is None or high is None else (low, high)
 
 
-def _float(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _int(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    number = number_of(value)
+    return None if number is None else int(number)
 
 
 def _read(store: RunStore, path: str) -> dict[str, Any]:
-    try:
-        return _dict(store.read(path))
-    except (PicochatError, OSError):
-        return {}
+    return find_document(store.root, path).body

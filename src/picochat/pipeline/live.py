@@ -130,4 +130,4 @@ class StatusThread:
         if request == STOP_NOW or (request == STOP and not self._stop.requested):
             self._stop.now = request == STOP_NOW  # before the reason, which other threads look at
             self._stop.reason = self._stop.reason or "asked for by control.json"
-            self._acknowledge(request)
+            self._acknowledge(str(request))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from picochat.artifacts import layout
-from picochat.core.below import open_below
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 from picochat.views.reading import find_document, list_of, number_of, value_at
@@ -28,8 +28,8 @@ def read_bpb(root: Path, stage: str) -> Mapping[int, float]:
                 *lines, pending = (pending + piece).split(b"\n")
                 for line in lines:
                     _add(found, line, stage)
-    except (PicochatError, OSError):
-        pass
+    except OSError:
+        return found
     return found
 
 

@@ -16,7 +16,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.reports import Manifest, form_problem
 from picochat.artifacts.schema import require_schema
 from picochat.artifacts.stage_reports import CLOSING_SCHEMAS, OPTIONAL_SCHEMAS, SCHEMAS
-from picochat.core.below import stat_below
+from picochat.core.confined import stat_below
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_bytes
 from picochat.views.reading import MISSING, Found, find_document, value_at

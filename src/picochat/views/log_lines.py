@@ -43,7 +43,7 @@ def show_lines(lines: Sequence[RawLine], before: bytes = b"") -> list[ShownLine]
 
 def strip_codes(data: bytes) -> str:
     """The text of some bytes without what a terminal would obey; a carriage return at a line's end goes with it."""
-    return strip_sequences(data.decode("utf-8", "replace")).replace("\r\n", "\n").removesuffix("\r")
+    return strip_sequences(data.decode("utf-8", "backslashreplace")).replace("\r\n", "\n").removesuffix("\r")
 
 
 def _shown(line: RawLine, text: str) -> ShownLine:

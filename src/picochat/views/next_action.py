@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from picochat.core.reasons import REASONS
+from picochat.views.fixes import fill_fix
 from picochat.views.run_state import (
     BLOCKED,
     CRASHED,
@@ -52,6 +53,8 @@ class Known(NamedTuple):
     stale: bool
     trained: bool
     """Whether there is anything that a gate could judge."""
+    repair: Mapping[str, Any] | None = None
+    """The first step of the repair queue of a run that is held up; see `judgement.repair_queue`."""
 
 
 def next_action(known: Known) -> NextAction:
@@ -70,12 +73,6 @@ def next_action(known: Known) -> NextAction:
     return _after_the_gate(known)
 
 
-def fill(fix: str, run: str, profile: str | None) -> str:
-    """A fix with this run's path and profile in it."""
-    filled = re.sub(r"\bPROFILE\b", lambda _: shlex.quote(profile), fix) if profile else fix
-    return re.sub(r"\bRUN\b", lambda _: shlex.quote(run), filled)
-
-
 def first_command(fix: str) -> str | None:
     """The command that a fix begins with, without the words around it; None where it begins with none."""
     words = _END.split(fix, maxsplit=1)[0].split()
@@ -92,7 +89,7 @@ def first_command(fix: str) -> str | None:
 
 def _unreadable(known: Known) -> NextAction:
     file = known.state.unreadable[0]
-    return NextAction("unreadable", f"{file.file} cannot be read: {file.why}.", _on_run("verify", known))
+    return NextAction("unreadable", f"{file.file} cannot be used ({file.why}).", _on_run("verify", known))
 
 
 def _running(known: Known) -> NextAction:
@@ -107,7 +104,7 @@ def _stalled(known: Known) -> NextAction:
 
 def _crashed(known: Known) -> NextAction:
     where = f" in stage {known.state.stage}" if known.state.stage else ""
-    return NextAction("crashed", f"Its process is gone{where}: it goes on from its last checkpoint.", known.resume)
+    return NextAction("crashed", f"Its process is gone{where}: it goes on from what it has saved.", known.resume)
 
 
 def _stopped(known: Known) -> NextAction:
@@ -119,7 +116,7 @@ def _failed(known: Known) -> NextAction:
     where = f"Stage {known.state.stage}" if known.state.stage else "The run"
     detail = _detail(known.state) or "no reason was written"
     reason = REASONS.get(known.state.error_code or "")
-    cure = f" To mend it: {fill(reason.fix, known.run, known.profile)}." if reason else ""
+    cure = f" To mend it: {fill_fix(reason.fix, known.run, known.profile)}." if reason else ""
     return NextAction("failed", f"{where} failed: {detail}.{cure}", known.resume)
 
 
@@ -136,7 +133,7 @@ def _before_the_gate(known: Known) -> NextAction:
     state = known.state
     if state.state == BLOCKED:
         check = next(filter(blocks, usable_checks(dict(known.preflight))), None)
-        return _mend("held_back", "Preflight blocks the training", known, check)
+        return _mend("held_back", "Held back by {} of preflight", known, check)
     if known.trained:
         sentence = "What was asked is done, and no gate has judged it."
         return NextAction("unjudged", sentence, _on_run("gate", known))
@@ -150,7 +147,9 @@ def _before_the_gate(known: Known) -> NextAction:
 def _after_the_gate(known: Known) -> NextAction:
     checks = _in_order(known.gate)
     if known.state.verdict == BLOCKED:
-        return _mend("blocked", f"The gate {known.state.profile} blocks it", known, next(filter(blocks, checks), None))
+        return _mend(
+            "blocked", f"Blocked by {{}} under {known.state.profile}", known, next(filter(blocks, checks), None)
+        )
     if known.state.verdict == "approved":
         weights = (known.state.weights_digest or "")[:12]
         sentence = f"Approved under {known.state.profile} for weights {weights}: hand it over, or serve it."
@@ -166,16 +165,25 @@ def _after_the_gate(known: Known) -> NextAction:
 
 def _mend(state: str, what: str, known: Known, check: Mapping[str, Any] | None) -> NextAction:
     """The cure of the first thing that blocks, in the order in which things depend on each other."""
+    if known.repair is not None:
+        return _repair(state, what, known, known.repair)
     if check is None:
-        return NextAction(state, f"{what}.", _on_run("gate" if state == "blocked" else "preflight", known))
-    fix = fill(str(check.get("fix") or ""), known.run, known.profile)
-    command = first_command(str(check.get("fix") or ""))
-    if state == "held_back":
-        command = command or "picochat run PROFILE --preflight-only --resume --out-dir RUN"
-    else:
-        command = command or f"picochat gate RUN --explain {check['id']}"
-    cure = f"; {fix}" if fix else ""
-    return NextAction(state, f"{what} by {check['id']}{cure}.", fill(command, known.run, known.profile))
+        sentence = f"{what.format('a check that cannot be read')}."
+        return NextAction(state, sentence, _on_run("gate" if state == "blocked" else "status", known))
+    fix, name = str(check.get("fix") or ""), check["id"]
+    look = f"picochat gate RUN --explain {name}" if state == "blocked" else known.resume + " --preflight-only"
+    cure = f": {fill_fix(fix, known.run, known.profile)}" if fix else ""
+    command = fill_fix(first_command(fix) or look, known.run, known.profile)
+    return NextAction(state, f"{what.format(name)}{cure}.", command)
+
+
+def _repair(state: str, what: str, known: Known, step: Mapping[str, Any]) -> NextAction:
+    """The first step of the queue: its checks are mended together."""
+    first, *more = step["checks"]
+    names = f"{first} and {len(more)} more" if more else first
+    look = f"{_on_run('gate', known)} --explain {first}" if state == "blocked" else known.resume + " --preflight-only"
+    cure = f": {step['fix'][0]}" if step["fix"] else ""
+    return NextAction(state, f"{what.format(names)}{cure}.", step["commands"][0] if step["commands"] else look)
 
 
 def _in_order(gate: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -89,8 +89,12 @@ def offered_files(root: Path) -> list[dict[str, Any]]:
     return found
 
 
-def overview(files: OverviewFiles, run: str, state: RunState | None = None) -> dict[str, Any]:
-    """The whole page as one document. `run` is the path of the run as its reader would type it."""
+def overview(
+    files: OverviewFiles, run: str, state: RunState | None = None, repair: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The whole page as one document. `run` is the path of the run as its reader would type it, `repair` the first
+    step of the repair queue of a run that is held up.
+    """
     now = state or judge_run_state(files.line.files)
     line, stale = run_line(files.line, now), bool(files.line.facts["stale"])
     rail = build_rail(now, files.present, files.gate, files.preflight, files.events, files.heard, stale)
@@ -98,14 +102,14 @@ def overview(files: OverviewFiles, run: str, state: RunState | None = None) -> d
         "run": line,
         "path": run,
         "rail": [step._asdict() for step in rail],
-        "blocker": blocker(files, now),
-        "next": decide(files, now, run)._asdict(),
+        "blocker": blocker(files, now, repair),
+        "next": decide(files, now, run, repair)._asdict(),
         "facts": facts(files, line, rail),
         "files": list(files.offered),
     }
 
 
-def decide(files: OverviewFiles, state: RunState, run: str) -> NextAction:
+def decide(files: OverviewFiles, state: RunState, run: str, repair: Mapping[str, Any] | None = None) -> NextAction:
     """The next action of a run."""
     return next_action(
         Known(
@@ -117,12 +121,16 @@ def decide(files: OverviewFiles, state: RunState, run: str) -> NextAction:
             resume=resume_command(files.record, run),
             stale=bool(files.line.facts["stale"]),
             trained=any(files.present[layout.report_path(stage)] for stage in TRAININGS),
+            repair=repair,
         )
     )
 
 
-def blocker(files: OverviewFiles, state: RunState) -> dict[str, Any] | None:
-    """The first check that keeps the run from its next hand-over, in the order of the rail; None where nothing does."""
+def blocker(files: OverviewFiles, state: RunState, repair: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """The first check that keeps the run from its next hand-over, that of the repair, else in the order of the rail.
+
+    None where nothing does.
+    """
     if state.verdict is None:
         checks = usable_checks(files.preflight) if files.line.files.held_back else []
     else:
@@ -131,7 +139,9 @@ def blocker(files: OverviewFiles, state: RunState) -> dict[str, Any] | None:
     found = [check for check in checks if blocks(check)]
     if not found:
         return None
-    row = check_row({"why": "", "evidence": [], **found[0]})
+    named = repair["checks"][0] if repair else found[0]["id"]
+    first = next((check for check in found if check["id"] == named), found[0])
+    row = check_row({"why": "", "evidence": [], **first})
     return row._asdict() | {"others": len(found) - 1, "set": "gate" if state.verdict else "preflight"}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from picochat.core.below import read_below
+from picochat.core.confined import read_below, reason_of
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import MAX_JSON_BYTES, parse_json
 
@@ -38,23 +38,27 @@ class Found(NamedTuple):
 
 def find_document(root: Path, relative: str, max_bytes: int = MAX_JSON_BYTES) -> Found:
     """One document of a run folder."""
-    data = b""
     try:
         data = read_below(root, relative, max_bytes)
+    except OSError as err:
+        return Found(relative, state_of(err), why_of(err, relative), {})
+    try:
         body = parse_json(data, relative)
     except PicochatError as err:
-        missing = err.code == "artifact.missing"
-        return Found(relative, MISSING if missing else UNREADABLE, plain_reason(err, root), {}, data)
-    except OSError as err:
-        return Found(relative, UNREADABLE, str(err.strerror or err), {})
+        return Found(relative, UNREADABLE, err.detail, {}, data)
     if not isinstance(body, dict):
         return Found(relative, UNREADABLE, f"{relative} is a {type(body).__name__}, not an object", {}, data)
     return Found(relative, PRESENT, "", body, data)
 
 
-def plain_reason(err: PicochatError, root: Path) -> str:
-    """What an error says, with files named as the run names them."""
-    return err.detail.replace(f"{root}/", "")
+def state_of(err: OSError) -> str:
+    """The state of a file that could not be opened."""
+    return MISSING if isinstance(err, FileNotFoundError) else UNREADABLE
+
+
+def why_of(err: OSError, relative: str) -> str:
+    """The same in words."""
+    return f"{relative} does not exist" if isinstance(err, FileNotFoundError) else f"{relative}: {reason_of(err)}"
 
 
 def value_at(obj: Any, *keys: str) -> Any:

@@ -21,6 +21,15 @@ def resume_command(record: Mapping[str, Any], run: str) -> str:
 
     `record` is run.json, `run` the path as its reader would type it.
     """
+    words, values = begin_words(record)
+    words += ["--out-dir", run, "--resume"]
+    for key, value in sorted(values.items()):
+        words += ["--set", setting(key, value)]
+    return shlex.join(words)
+
+
+def begin_words(record: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The words that began a run, up to its profile, and the settings that are not said by them."""
     values = own_settings(record)
     words, inputs = _stage(record)
     for key in inputs:
@@ -28,11 +37,7 @@ def resume_command(record: Mapping[str, Any], run: str) -> str:
     if words[1] == "train":
         values = {key: value for key, value in values.items() if key not in _OF_THE_TOKENIZER}
     profile = text_at(record, "profile") or "PROFILE"
-    words += ["--profile", profile] if words[1] == "train" else [profile]
-    words += ["--out-dir", run, "--resume"]
-    for key, value in sorted(values.items()):
-        words += ["--set", setting(key, value)]
-    return shlex.join(words)
+    return [*words, *(["--profile", profile] if words[1] == "train" else [profile])], values
 
 
 def own_settings(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ Read from run.json and the manifests of a run, whatever is there of them; what i
 from __future__ import annotations
 
 import contextlib
-import json
 import math
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ from typing import Any, NamedTuple
 from picochat.artifacts import layout
 from picochat.core.config import flatten
 from picochat.core.errors import PicochatError
-from picochat.core.jsonio import parse_json, read_json
+from picochat.core.jsonio import parse_json
+from picochat.views.reading import dict_of, find_document, number_of
+from picochat.views.resuming import begin_words, setting
+from picochat.views.run_file import open_file
 
 _ROOMS: dict[str, tuple[str, ...]] = {
     "data": (layout.CORPUS_MANIFEST, layout.HONESTY),
@@ -44,7 +47,7 @@ _ROOM_OF_STAGE = {
 MAX_EVENTS_BYTES = 256_000_000
 """A longer list of events is not gone through for a duration."""
 _OPTIONAL = frozenset({layout.SHARDS_MANIFEST, layout.MEMORISATION, layout.HONESTY, layout.GATE})
-_NOT_OF_THE_START = ("launch",)
+_OF_A_LAUNCH = "launch."
 PACK = "data.pack"
 BUILTIN = "builtin"
 
@@ -57,8 +60,8 @@ class Rework(NamedTuple):
     """A folder beside it that does not exist yet."""
     profile: str | None
     pack: str | None
-    settings: dict[str, Any]
-    """Flattened keys that did not come from the profile, but for the pack and those of a launch."""
+    record: dict[str, Any]
+    """run.json, or {}."""
     config: dict[str, Any]
     """All keys, flattened."""
     seconds: dict[str, float]
@@ -72,19 +75,17 @@ class Rework(NamedTuple):
 
 def read_rework(root: Path, run: str) -> Rework:
     """Reads what there is of a run folder; raises nothing."""
-    record = _read(root / layout.RUN)
-    config = flatten(_dict(record.get("config")))
-    origins = _dict(record.get("origins"))
-    own = {key: config[key] for key, origin in origins.items() if key in config and _is_own(key, origin)}
-    reports = {name: _read(root / layout.report_path(name)) for name in (layout.BASE, layout.SFT)}
-    parameters = _number(_dict(reports[layout.BASE].get("model")).get("parameters"))
+    record = find_document(root, layout.RUN).body
+    config = flatten(dict_of(record.get("config")))
+    reports = {name: find_document(root, layout.report_path(name)).body for name in (layout.BASE, layout.SFT)}
+    parameters = number_of(dict_of(reports[layout.BASE].get("model")).get("parameters"))
     profile = record.get("profile")
     return Rework(
         run=run,
         next_run=_next_name(root, run),
         profile=profile if isinstance(profile, str) else None,
         pack=config.get(PACK) if isinstance(config.get(PACK), str) else None,
-        settings={key: value for key, value in own.items() if key != PACK and value is not None},
+        record=record,
         config=config,
         seconds=_seconds(root),
         planned={name: found for name, report in reports.items() if (found := _planned(report))},
@@ -93,31 +94,22 @@ def read_rework(root: Path, run: str) -> Rework:
     )
 
 
-def start_command(facts: Rework, *words: str, run: str | None = None, changes: Mapping[str, Any] | None = None) -> str:
-    """The command that starts a run like this one, or goes on with it: `words` are flags such as --resume.
-
-    Values are printed as `--set` reads them: TOML, of which JSON's numbers, texts and lists are a part.
-    """
-    settings = facts.settings | dict(changes or {})
-    pack = settings.pop(PACK, facts.pack)
-    parts = ["picochat", "run", facts.profile or "PROFILE"]
-    parts += ["--pack", str(pack)] if pack not in (None, BUILTIN) else []
-    parts += ["--out-dir", run or facts.run, *words]
-    for key, value in sorted(settings.items()):
-        parts += ["--set", f"{key}={setting_text(value)}"]
-    return shlex.join(parts)
+class Blank(str):
+    """A word in capitals in the place of a value that only the reader of a command knows."""
 
 
-def setting_text(value: Any) -> str:
-    """A value as `--set KEY=` takes it; a text that is a word stands bare."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value not in ("true", "false"):
-        return value
-    return json.dumps(value)
-
-
-def _is_own(key: str, origin: Any) -> bool:
-    said = isinstance(origin, str) and not origin.startswith("profile ") and origin not in ("profile", "derived")
-    return said and key.partition(".")[0] not in _NOT_OF_THE_START
+def start_command(facts: Rework, *flags: str, run: str | None = None, changes: Mapping[str, Any] | None = None) -> str:
+    """The command that starts a run like this one, or goes on with it: `flags` are such as --resume."""
+    words, values = begin_words(facts.record)
+    again = run is None or run == facts.run
+    values = {key: value for key, value in values.items() if again or not key.startswith(_OF_A_LAUNCH)}
+    values |= dict(changes or {})
+    pack = values.pop(PACK, None)
+    words += ["--pack", str(pack)] if pack not in (None, BUILTIN) else []
+    words += ["--out-dir", run or facts.run, *flags]
+    for key, value in sorted(values.items()):
+        words += ["--set", f"{key}={value}" if isinstance(value, Blank) else setting(key, value)]
+    return shlex.join(words)
 
 
 def _next_name(root: Path, run: str) -> str:
@@ -131,22 +123,23 @@ def _next_name(root: Path, run: str) -> str:
 
 def _seconds(root: Path) -> dict[str, float]:
     """By room, as the stages said when they finished; what no event speaks of, by the manifests."""
-    return _by_manifest(root) | _by_events(root / layout.EVENTS)
+    return _by_manifest(root) | _by_events(root)
 
 
-def _by_events(path: Path) -> dict[str, float]:
+def _by_events(root: Path) -> dict[str, float]:
     """The latest duration of each stage, summed over those of a room. Lines that are no events are passed over."""
     last: dict[str, float] = {}
     try:
-        if path.stat().st_size > MAX_EVENTS_BYTES:
-            return {}
-        lines = [line for line in path.read_bytes().splitlines() if b'"stage_finished"' in line]
+        with open_file(root, layout.EVENTS) as stream:
+            if os.fstat(stream.fileno()).st_size > MAX_EVENTS_BYTES:
+                return {}
+            lines = [line for line in stream if b'"stage_finished"' in line]
     except OSError:
         return {}
     for line in lines:
         with contextlib.suppress(PicochatError):
-            event = _dict(parse_json(line, path.name))
-            seconds, stage = _number(event.get("duration_s")), event.get("stage")
+            event = dict_of(parse_json(line, layout.EVENTS))
+            seconds, stage = number_of(event.get("duration_s")), event.get("stage")
             if event.get("kind") == "stage_finished" and seconds is not None and isinstance(stage, str):
                 last[stage] = seconds
     found: dict[str, float] = {}
@@ -160,7 +153,7 @@ def _by_manifest(root: Path) -> dict[str, float]:
     """A room counts when each report that it must have is there."""
     found: dict[str, float] = {}
     for room, paths in _ROOMS.items():
-        times = {path: _number(_dict(_read(root / path).get("manifest")).get("duration_s")) for path in paths}
+        times = {path: find_document(root, path).number("manifest", "duration_s") for path in paths}
         known = [seconds for seconds in times.values() if seconds is not None]
         missing = [path for path, seconds in times.items() if seconds is None and path not in _OPTIONAL]
         if known and not missing:
@@ -169,27 +162,12 @@ def _by_manifest(root: Path) -> dict[str, float]:
 
 
 def _planned(report: dict[str, Any]) -> tuple[int, int] | None:
-    training = _dict(report.get("training"))
-    tokens, steps = _number(training.get("planned_tokens")), _number(training.get("planned_steps"))
-    step = _number(_dict(report.get("recipe")).get("tokens_per_step"))
+    training = dict_of(report.get("training"))
+    tokens, steps = number_of(training.get("planned_tokens")), number_of(training.get("planned_steps"))
+    step = number_of(dict_of(report.get("recipe")).get("tokens_per_step"))
     return (int(tokens), int(step or math.ceil(tokens / steps))) if tokens and steps else None
 
 
 def _usd_per_hour(config: dict[str, Any]) -> float | None:
-    rate, gpus = _number(config.get("launch.rate_usd_per_gpu_hour")), _number(config.get("launch.gpus"))
+    rate, gpus = number_of(config.get("launch.rate_usd_per_gpu_hour")), number_of(config.get("launch.gpus"))
     return rate * gpus if rate and gpus else None
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return _dict(read_json(path))
-    except (PicochatError, OSError):
-        return {}

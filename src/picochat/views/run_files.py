@@ -1,21 +1,18 @@
-"""Documents of a run as somebody who only looks reads them: what is missing is None, what is broken has a reason.
-
-No link below the run is followed, so that what is shown is the run's own.
-"""
+"""Documents of a run as somebody who only looks reads them: what is missing is empty, what is broken has a reason."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from picochat.core.confined import read_below, reason_of
-from picochat.core.errors import PicochatError
-from picochat.core.jsonio import parse_json
+from picochat.core.confined import reason_of
+from picochat.views.reading import UNREADABLE, find_document, list_of, number_of, text_of, value_at
 
 Document = dict[str, Any]
+MAX_BYTES = 64 * 1024 * 1024
+__all__ = ["Document", "RunReader", "Unreadable", "list_at", "number_at", "text_at", "value_at"]
 
 
 class Unreadable(NamedTuple):
@@ -25,7 +22,7 @@ class Unreadable(NamedTuple):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.why}"
+        return f"{self.file} {self.why}"
 
 
 class RunReader:
@@ -39,58 +36,38 @@ class RunReader:
 
     def read(self, relative: str) -> Document:
         """The JSON object of a file; {} for a missing or unreadable one."""
-        return self.find(relative) or {}
+        found = find_document(self.root, relative, MAX_BYTES)
+        if found.data:
+            self.digests[relative] = hashlib.sha256(found.data).hexdigest()
+        if found.state == UNREADABLE:
+            self.refuse(relative, found.why)
+        return found.body
 
-    def find(self, relative: str) -> Document | None:
-        """The JSON object of a file; None for a missing or unreadable one."""
-        try:
-            data = read_below(self.root, relative)
-            self.digests[relative] = hashlib.sha256(data).hexdigest()
-            value = parse_json(data, relative)
-        except FileNotFoundError:
-            return None
-        except PicochatError as err:
-            self.refuse(relative, err.detail.removeprefix(f"{relative} "))
-        except OSError as err:
-            self.refuse(relative, reason_of(err))
-        else:
-            if isinstance(value, dict):
-                return value
-            self.refuse(relative, "it holds no JSON object")
-        return None
+    def refuse(self, relative: str, why: str) -> None:
+        """Notes a file that cannot be used; `why` may begin with its name."""
+        self.unreadable.append(Unreadable(relative, why.removeprefix(relative).lstrip(": ")))
+
+    def refuse_error(self, relative: str, err: OSError) -> None:
+        self.refuse(relative, reason_of(err))
 
     def hash_files(self, names: Iterable[str]) -> dict[str, str | None]:
         """sha256 by name; None for what cannot be read."""
         for name in names:
             if name not in self.digests:
-                self.find(name)
+                self.read(name)
         return {name: self.digests.get(name) for name in names}
-
-    def refuse(self, relative: str, why: str) -> None:
-        self.unreadable.append(Unreadable(relative, why))
 
 
 def number_at(document: Any, *keys: str) -> Any:
     """The finite number at a path of keys, else None: what is not there is unknown, never 0."""
-    value = value_at(document, *keys)
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if known else None
+    return number_of(value_at(document, *keys))
 
 
 def text_at(document: Any, *keys: str) -> str | None:
     """The text at a path of keys, else None."""
-    value = value_at(document, *keys)
-    return value if isinstance(value, str) else None
-
-
-def value_at(document: Any, *keys: str) -> Any:
-    """Whatever stands at a path of keys, or None."""
-    for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
+    return text_of(value_at(document, *keys))
 
 
 def list_at(document: Any, *keys: str) -> list[Any]:
     """The list at a path of keys; empty for anything else."""
-    value = value_at(document, *keys)
-    return value if isinstance(value, list) else []
+    return list_of(value_at(document, *keys))

@@ -7,14 +7,22 @@ run_line(line, state)     with the state as it is now
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.confined import reason_of
 from picochat.core.event_tail import EventScan
-from picochat.core.units import format_count, format_duration
-from picochat.views.checks import UNKNOWN
+from picochat.views.formats import (
+    UNKNOWN,
+    format_age,
+    format_bpb,
+    format_count,
+    format_duration,
+    format_integer,
+    format_money,
+    format_percent,
+)
 from picochat.views.run_files import Document, RunReader, Unreadable, list_at, number_at, text_at, value_at
 from picochat.views.run_state import RUNNING, STATE_FILES, RunFiles, RunState, judge_run_state, read_run_files
 
@@ -126,7 +134,7 @@ def read_evals(root: Path, scan: EventScan, reader: RunReader) -> list[dict[str,
     try:
         return [event for event in scan.read(root / layout.EVENTS)[0] if event["kind"] == "eval"]
     except OSError as err:
-        reader.refuse(layout.EVENTS, reason_of(err))
+        reader.refuse_error(layout.EVENTS, err)
         return []
 
 
@@ -138,9 +146,15 @@ def mean_skill(report: Document, name: str) -> dict[str, Any] | None:
         return None
     return {
         "rate": rate,
-        "interval": value_at(summary, "mean_skill", "interval"),
+        "interval": interval_of(value_at(summary, "mean_skill", "interval")),
         "n": number_at(summary, "n"),
     }
+
+
+def interval_of(value: Any) -> list[float] | None:
+    """Two finite numbers, else None."""
+    ends = [number_at({"end": end}, "end") for end in value] if isinstance(value, list) else []
+    return ends if len(ends) == 2 and None not in ends else None
 
 
 def last_known(values: Iterable[Any]) -> Any:
@@ -148,25 +162,25 @@ def last_known(values: Iterable[Any]) -> Any:
     return found[-1] if found else None
 
 
-def line_cells(line: Mapping[str, Any], age_s: float | None) -> list[str]:
+def line_cells(line: Mapping[str, Any], now: datetime | None = None) -> list[str]:
     """A line in words, in the order of COLUMNS."""
     best, spent, cap = line["best_bpb"], line["spent_usd"], line["cap_usd"]
-    at = f" at {best['step']:,}" if best and best["step"] is not None else ""
-    cost = f"${spent:,.2f} of ${cap:,.2f}" if spent is not None and cap is not None else UNKNOWN
+    at = f" at {format_integer(best['step'])}" if best and best["step"] is not None else ""
+    cost = f"{format_money(spent)} of {format_money(cap)}" if spent is not None and cap is not None else UNKNOWN
     return [
         line["name"],
         line["state"],
         line["stage"] or UNKNOWN,
         progress_words(line),
-        UNKNOWN if line["parameters"] is None else format_count(line["parameters"]),
-        f"{best['bpb']:.3f}{at}" if best else UNKNOWN,
+        format_count(line["parameters"]),
+        f"{format_bpb(best['bpb'])}{at}" if best else UNKNOWN,
         rate_words(line["heldout"]),
         rate_words(line["eval"]),
         verdict_words(line),
-        UNKNOWN if line["tokens_per_s"] is None else format_count(line["tokens_per_s"]),
-        UNKNOWN if line["eta_s"] is None else format_duration(line["eta_s"]),
+        format_count(line["tokens_per_s"]),
+        format_duration(line["eta_s"]),
         cost,
-        UNKNOWN if age_s is None else format_duration(age_s),
+        format_age(line["created_at"], now),
     ]
 
 
@@ -180,13 +194,13 @@ def progress_words(line: Mapping[str, Any]) -> str:
     step, steps = line["step"], line["steps"]
     if step is None or not steps:
         return UNKNOWN
-    return f"{step:,} of {steps:,}" + (f" ({step / steps:.0%})" if line["process"] == RUNNING else "")
+    share = f" ({format_percent(step / steps)})" if line["process"] == RUNNING else ""
+    return f"{format_integer(step)} of {format_integer(steps)}{share}"
 
 
 def rate_words(score: Mapping[str, Any] | None) -> str:
-    """`.805 [.772, .839]`, or a dash."""
+    """`80.5 % [77.2, 83.9]`, or a dash."""
     if score is None:
         return UNKNOWN
-    interval = score["interval"]
-    known = isinstance(interval, list) and len(interval) == 2 and all(isinstance(end, int | float) for end in interval)
-    return f"{score['rate']:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if known else "")
+    ends = [format_percent(end).removesuffix(" %") for end in score["interval"] or ()]
+    return format_percent(score["rate"]) + (f" [{', '.join(ends)}]" if ends else "")

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
-from picochat.core.confined import reason_of
 from picochat.core.event_tail import read_last_event
 from picochat.views.run_files import RunReader, Unreadable, number_at, text_at
 
@@ -110,7 +109,7 @@ def read_run_files(root: Path) -> RunFiles:
         last = read_last_event(root / layout.EVENTS) or {}
     except OSError as err:
         last = {}
-        reader.refuse(layout.EVENTS, reason_of(err))
+        reader.refuse_error(layout.EVENTS, err)
     kept = {key: text_at(gate, key) for key in ("verdict", "profile", "weights_digest")}
     return RunFiles(root.name, status, last, kept, held_back, tuple(reader.unreadable))
 

@@ -84,7 +84,16 @@ class Application:
 
 def document_response(document: Any, status: int = 200, known: str | None = None) -> Response:
     """JSON with a digest of its bytes: what the browser has already is not sent again."""
-    data = canonical_json(redact_tree(finite(document)))
+    return json_response(encoded(document), status, known)
+
+
+def encoded(document: Any) -> bytes:
+    """A document as it is sent: no number that is not finite, no secret, one order of keys."""
+    return canonical_json(redact_tree(finite(document)))
+
+
+def json_response(data: bytes, status: int = 200, known: str | None = None) -> Response:
+    """What `encoded` made, sent or known already."""
     etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = {"cache-control": "no-store", "etag": etag}
     if status == 200 and known == etag:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
@@ -17,6 +18,7 @@ from picochat.workbench.folders import is_kind as is_kind
 from picochat.workbench.folders import is_run_folder as is_run_folder
 from picochat.workbench.follow import Follower
 from picochat.workbench.followers import Followers
+from picochat.workbench.launching import Launching, MakeProvider, ssh_machine
 from picochat.workbench.machine_use import MachineUse
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
@@ -37,6 +39,8 @@ class Workbench:
     clock: Clock = field(default_factory=SystemClock)
     memo: Memo = field(default_factory=Memo)
     sessions: Sessions = field(default_factory=Sessions)
+    make_provider: MakeProvider = ssh_machine
+    """Where plans are started; tests put one here that only records."""
     followers: Followers = field(default_factory=Followers)
 
     def __post_init__(self) -> None:
@@ -46,6 +50,10 @@ class Workbench:
         self.pulse = Pulse(self.follower)
         self.doctor = Doctor(self.clock)
         self.processes = Processes(self.runs)
+        self.launching = Launching(self.runs, self.confirmations)
+        self.desk = self.launching.desk
+        self.judged: dict[str, tuple[float, str, list[CheckResult]]] = {}
+        """By the digest of a plan: when its preconditions were judged, on both clocks, and how."""
         self.verifications = Verifications(self.processes)
         self.machine_use = MachineUse(self.clock)
 

@@ -44,7 +44,7 @@ class Freshener:
         found = {str(ref["path"]): self._difference(ref) for ref in refs}
         changed = [{"path": path, "how": how} for path, how in found.items() if how in ("changed", "gone")]
         unhashed = [path for path, how in found.items() if how == "not hashed"]
-        rows = frozenset(check["id"] for check in document["checks"] if self._row_changed(check))
+        rows = frozenset(check["id"] for check in document.get("checks", ()) if self._row_changed(check))
         return Freshness([*changed, *self._other_weights(document)], unhashed, len(found), rows)
 
     def _refs(self, document: Mapping[str, Any]) -> list[Ref]:
@@ -63,7 +63,10 @@ class Freshener:
     def _inside(self, relative: str) -> Path | None:
         """A regular file of the run, reached through no link."""
         path = self._store.path(relative)
-        inside = path.parent.resolve() == (self._store.root.resolve() / relative).parent
+        try:
+            inside = path.parent.resolve() == (self._store.root.resolve() / relative).parent
+        except (OSError, ValueError):
+            return None
         return path if inside and is_kind(path, stat.S_ISREG) else None
 
     def _difference(self, ref: Ref) -> str:
@@ -82,7 +85,7 @@ class Freshener:
         newer = facts.st_mtime_ns > self._judged_ns
         if facts.st_size > (NEWER_BYTES if newer else ALWAYS_BYTES):
             return None
-        return self._memo.read(("sha256", path), [path], lambda: sha256_file(path))
+        return self._memo.read(("sha256", path), [path], lambda: _hash(path))
 
     def _row_changed(self, check: Mapping[str, Any]) -> bool:
         """Whether the files that a row was judged on are others than those whose digests it has."""
@@ -101,6 +104,14 @@ class Freshener:
             return []
         now = self._memo.read(("weights", path), [path], lambda: _weights_digest(path))
         return [] if now == judged else [{"path": relative, "how": f"names weights {str(now)[:12]}"}]
+
+
+def _hash(path: Path) -> str:
+    """No digest at all for a file that went away meanwhile."""
+    try:
+        return sha256_file(path)
+    except (PicochatError, OSError):
+        return ""
 
 
 def _read_refs(path: Path) -> list[Ref]:

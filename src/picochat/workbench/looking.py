@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from picochat.core.below import open_below, stat_below
 from picochat.core.clock import utc_now, utc_time
-from picochat.core.errors import PicochatError
+from picochat.core.confined import open_below, stat_below
 from picochat.views.lineage import SeenFile
 from picochat.workbench.memo import Memo, Stamp, stamp
 
@@ -73,5 +72,5 @@ def _hash(root: Path, path: str) -> Hashed | None:
     try:
         with open_below(root, path) as stream:
             return Hashed(hashlib.file_digest(stream, "sha256").hexdigest(), utc_now())  # type: ignore[arg-type]
-    except (PicochatError, OSError):
+    except OSError:
         return None

@@ -17,7 +17,10 @@ CONTENT_TYPE = "application/problem+json"
 STATUS_BY_EXIT_CODE = {2: 422, 3: 409, 4: 409, 5: 409, 6: 409, 75: 409}
 """What a command would have ended with -> the status of the answer. 404 is said by name, below."""
 NOT_FOUND = frozenset({"run.missing", "launch.unknown"})
-REFUSED_LAUNCH = frozenset({"launch.challenge", "launch.cap", "launch.started", "launch.blocked"})
+CONFLICTS = frozenset(
+    {"launch.challenge", "launch.cap", "launch.started", "launch.blocked", "process.ended", "run.not_running"}
+)
+"""What is well asked and does not fit how things stand."""
 
 
 class Problem(Exception):
@@ -54,7 +57,7 @@ def problem_of(err: PicochatError) -> Problem:
     """The refusal of a command, as an answer."""
     if err.code in NOT_FOUND:
         status = 404
-    elif err.code in REFUSED_LAUNCH:
+    elif err.code in CONFLICTS:
         status = 409
     else:
         status = STATUS_BY_EXIT_CODE.get(err.exit_code, 500)

@@ -39,7 +39,8 @@ def test_a_benchmark_that_was_not_run_has_facts_a_command_and_no_numbers(run: Ru
     assert list(rows) == list(TABLE) and {row["status"] for row in rows.values()} == {"not run"}
     piqa = rows["piqa"]
     assert (piqa["score"], piqa["files"], piqa["measured_on"]) == (None, None, None)
-    assert (piqa["chance"], piqa["shots"]) == (0.5, {"table": 0, "asked": None})
+    assert (piqa["chance"], piqa["shots"]) == (0.5, {"table": 0, "asked": None, "by_task": False})
+    assert rows["core"]["shots"]["by_task"] is True
     command = shlex.split(piqa["command"])
     assert command == ["picochat", "eval", "benchmark", "piqa", "--data", "FOLDER", "--run", str(run.root)]
 

@@ -14,7 +14,7 @@ FACTS = Rework(
     next_run="runs/demo-2",
     profile="tiny",
     pack="builtin",
-    settings={"seed": 7},
+    record={"profile": "tiny", "config": {"seed": 7}, "origins": {"seed": "--set"}},
     config={"base.loop.tokens": 1_000, "sft.loop.tokens": 600, "summary.gate_profile": "research"},
     seconds={"data": 10.0, "tokenizer": 1.0, "base": 20.0, "sft": 30.0, "evaluate": 4.0, "gate": 2.0},
     planned={"base": (1_000, 64), "sft": (600, 64)},
@@ -78,7 +78,7 @@ def test_several_changes_are_one_new_run_under_the_gate_that_was_asked() -> None
     assert together["changes"] == {"base.loop.tokens": 2_000, "sft.loop.tokens": 1_200}
     first, second, third = together["commands"]
     settings = "--set base.loop.tokens=2000 --set seed=7 --set sft.loop.tokens=1200"
-    asked = f"{settings} --set summary.gate_profile=skill_release"
+    asked = f"{settings} --set 'summary.gate_profile=\"skill_release\"'"
     assert first == f"picochat run tiny --out-dir runs/demo-2 --preflight-only {asked}"
     assert second == f"picochat run tiny --out-dir runs/demo-2 --resume {asked}"
     assert third == "picochat gate runs/demo-2 --profile skill_release"
@@ -131,6 +131,6 @@ def test_words_stand_where_no_command_mends() -> None:
 
 def test_lines_for_a_terminal() -> None:
     lines = repair_lines(queue(result("skill.spelling"), result("external.present", "not_run", "benchmarks")))
-    assert lines[0] == "1. fine-tuning: skill.spelling (about 1 min 37 s)"
+    assert lines[0] == "1. fine-tuning: skill.spelling (about 1 m 37 s)"
     assert lines[3] == "2. benchmarks: external.present (fill in FOLDER_WITH_BLIMP)"
     assert lines[4] == "   picochat eval benchmark blimp --data FOLDER_WITH_BLIMP --run runs/demo-1"

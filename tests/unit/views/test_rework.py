@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 import pytest
 
 from picochat.artifacts import layout
-from picochat.core.config import parse_setting
-from picochat.views.rework import read_rework, setting_text, start_command
+from picochat.views.rework import Blank, read_rework, start_command
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_run_is_started_again_as_it_was(root: Path) -> None:
     facts = read_rework(root, "runs/demo-1")
     assert start_command(facts, "--resume") == (
-        "picochat run tiny --pack '/t/my pack' --out-dir runs/demo-1 --resume --set seed=3"
+        "picochat run tiny --pack '/t/my pack' --out-dir runs/demo-1 --resume --set launch.gpus=8 --set seed=3"
     )
     assert facts.usd_per_hour == 24.0 and facts.next_run == "runs/demo-2"
     assert facts.parameters is None and facts.seconds == {}
@@ -62,11 +60,12 @@ def test_durations_are_what_the_stages_said_last(root: Path) -> None:
 def test_nothing_is_known_of_a_torn_run(root: Path) -> None:
     (root / layout.RUN).write_text('{"profile": "ti')
     facts = read_rework(root, "demo-1")
-    assert (facts.profile, facts.settings, facts.usd_per_hour) == (None, {}, None)
+    assert (facts.profile, facts.record, facts.usd_per_hour) == (None, {}, None)
     assert start_command(facts) == "picochat run PROFILE --out-dir demo-1"
 
 
-@pytest.mark.parametrize("value", [1, 0.1, True, "cuda", "true", "a b", [1, "x"], "1e3", "2024-01-01", 'say "x"'])
-def test_a_setting_is_read_as_it_was_printed(value: object) -> None:
-    (word,) = shlex.split(shlex.quote(f"a.b={setting_text(value)}"))
-    assert parse_setting(word) == ("a.b", value)
+def test_a_new_run_has_its_changes_and_no_cap_of_the_old_one(root: Path) -> None:
+    facts = read_rework(root, "runs/demo-1")
+    changes = {"data.pack": Blank("PACK"), "a.lr": Blank("LR"), "seed": 4}
+    changed = start_command(facts, run=facts.next_run, changes=changes)
+    assert changed == "picochat run tiny --pack PACK --out-dir runs/demo-2 --set a.lr=LR --set seed=4"

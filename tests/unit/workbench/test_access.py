@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.support.asgi import HOST, OWN, Told, ask
 
+import picochat
 from picochat.core.errors import PicochatError
 from picochat.core.redact import register_secrets
 from picochat.workbench import server
@@ -110,7 +111,7 @@ def test_the_token_opens_a_session_and_the_cookie_is_another_value(door: Door):
     assert len({value, door.sessions.token, told.document["csrf"]}) == 3
     assert door.log_in(token=value).code == (401, "credential")
     again = door.ask("GET", "/api/session", {"cookie": f"{name}={value}"}).document
-    assert again == {"csrf": told.document["csrf"], "read_only": False}
+    assert again == told.document == {"csrf": again["csrf"], "read_only": False, "version": picochat.__version__}
     assert door.ask("GET", "/api/runs", {"cookie": f"{name}={value}"}).document["runs"] == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import getpass
 import os
 import sys
@@ -23,7 +22,7 @@ from picochat.pipeline.launch.build import Order, build_dry_run, build_launch_pl
 from picochat.pipeline.launch.confirm import Confirmations, require_cap
 from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.dry_run import judge_dry_run, read_dry_run
-from picochat.pipeline.launch.preconditions import judge_preconditions
+from picochat.pipeline.launch.judging import judge_plan, run_of
 from picochat.pipeline.launch.readiness import ask_readiness, judge_targets
 from picochat.pipeline.launch.records import LaunchPlan, Target
 from picochat.pipeline.launch.render.table import RENDERINGS
@@ -230,14 +229,12 @@ def open_desk() -> LaunchDesk:
 
 def find_planned(planned: LaunchPlan) -> RunStore:
     """The run whose files travel: the one that has them, by the name in the plan."""
-    return options.find_run(planned.run.removesuffix("-dry") if planned.dry_run_of else planned.run)
+    return options.find_run(run_of(planned))
 
 
 def judge(planned: LaunchPlan, store: RunStore, desk: LaunchDesk, *, ask: bool) -> list[CheckResult]:
     """The preconditions as they are now; `ask` the other side too."""
-    asks = ask and planned.target.kind == "ssh"
-    free = (lambda: SshProvider(store.root).free_bytes(planned)) if asks else None
-    return judge_preconditions(planned, store, desk, datetime.datetime.now(datetime.UTC), free)
+    return judge_plan(planned, store, desk, SshProvider(store.root) if ask else None)
 
 
 def ask_for_cap(planned: LaunchPlan) -> str:

@@ -10,10 +10,8 @@ import click
 from picochat.artifacts import layout
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
-from picochat.core.clock import utc_now
 from picochat.model.sizing import planned_parameters
 from picochat.views.run_list import COLUMNS, line_cells, read_run_line, run_line
-from picochat.views.stage_rail import seconds_between
 
 
 @click.command()
@@ -28,12 +26,10 @@ def runs(folder: Path | None, as_json: bool) -> None:
     elif not documents:
         build_console().print(f"no runs in {where}; `picochat demo` makes one", markup=False)
     else:
-        now = utc_now()
-        rows = [line_cells(line, seconds_between(line["created_at"], now)) for line in documents]
-        print_table("", COLUMNS, rows)
+        print_table("", COLUMNS, [line_cells(line) for line in documents])
         for line in documents:
             for file in line["unreadable"]:
-                build_console().print(f"{line['name']}: {file['file']}: {file['why']}", markup=False)
+                build_console().print(f"{line['name']}: {file['file']} {file['why']}", markup=False)
 
 
 def run_folders(folder: Path) -> list[Path]:

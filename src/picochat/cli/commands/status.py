@@ -8,9 +8,9 @@ import click
 
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json
-from picochat.core.units import format_count, format_duration
+from picochat.judgement.next_step import first_repair
 from picochat.model.sizing import planned_parameters
-from picochat.views.checks import UNKNOWN
+from picochat.views.formats import format_count, format_duration, format_money
 from picochat.views.next_action import NextAction, action_lines
 from picochat.views.overview import decide, read_overview
 from picochat.views.run_state import RunState, judge_run_state
@@ -24,11 +24,12 @@ def status(run: str | None, as_json: bool) -> None:
     store = options.find_run(run)
     files = read_overview(store.root, planned_parameters)
     state = judge_run_state(files.line.files)
-    action = decide(files, state, str(store.root))
+    run = str(store.root)
+    action = decide(files, state, run, first_repair(files, state, run, store.root))
     if as_json:
-        print_json({"run": str(store.root), **state.to_json(), "next_action": action._asdict()})
+        print_json({"run": run, **state.to_json(), "next_action": action._asdict()})
         return
-    build_console().print("\n".join(status_lines(str(store.root), state, action)), markup=False)
+    build_console().print("\n".join(status_lines(run, state, action)), markup=False)
 
 
 def status_lines(run: str, state: RunState, action: NextAction) -> Iterator[str]:
@@ -36,12 +37,11 @@ def status_lines(run: str, state: RunState, action: NextAction) -> Iterator[str]
     verdict = f", {state.verdict} under {state.profile}" if state.verdict else ""
     yield f"{run}: {state.state}" + (f", stage {state.stage}" if state.stage else "") + verdict
     if state.step and state.steps:
-        rate = UNKNOWN if state.tokens_per_s is None else format_count(state.tokens_per_s)
-        yield f"step {state.step:,} of {state.steps:,}, {rate} tokens/s"
+        yield f"step {state.step:,} of {state.steps:,}, {format_count(state.tokens_per_s)} tokens/s"
     if state.eta_s:
         yield f"about {format_duration(state.eta_s)} left in this stage"
     if state.spent_usd is not None and state.cap_usd is not None:
-        yield f"${state.spent_usd:,.2f} of ${state.cap_usd:,.2f} spent"
+        yield f"{format_money(state.spent_usd)} of {format_money(state.cap_usd)} spent"
     if state.error:
         yield state.error
     yield from map(str, state.unreadable)

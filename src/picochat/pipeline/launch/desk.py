@@ -63,6 +63,16 @@ class LaunchDesk:
             refuse("launch.unknown", f"{len(found)} plans of {self.root} begin with {name[:64]!r}")
         return found[0]
 
+    def plan_digests(self) -> list[str]:
+        """The names of the plans that lie there, whether they are whole or not; the newest file first."""
+        found = []
+        for path in self.plan_path("x").parent.glob("*.json"):
+            try:
+                found.append((path.stat().st_mtime_ns, path.stem))
+            except OSError:
+                continue  # it went away meanwhile
+        return [digest for _, digest in sorted(found, reverse=True)]
+
     def plans(self) -> list[LaunchPlan]:
         """All plans that are whole, the oldest first."""
         found = [self.find_plan(str(path)) for path in self.plan_path("x").parent.glob("*.json")]

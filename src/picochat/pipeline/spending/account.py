@@ -31,6 +31,7 @@ class Account(NamedTuple):
     """None is unknown, never 0. A triple is the lower quartile, the median and the upper quartile of step times."""
 
     state: str
+    """Of the process: running, stalled, crashed, stopped, failed, finished, unknown."""
     stage: str | None
     step: int | None
     steps: int | None
@@ -70,11 +71,11 @@ class RunAccount:
         self._step_s: deque[float] = deque(maxlen=RECENT_STEPS)
         self._last: tuple[Any, Any, int, datetime.datetime] | None = None
 
-    def read(self, events: Path, state: RunState, status: Mapping[str, Any]) -> Account:
-        """The account at this moment; `status` is the document of status.json. Raises OSError."""
+    def read(self, events: Path, state: RunState) -> Account:
+        """The account at this moment. Raises OSError."""
         with self._lock:
             self._go_on(events)
-            return self._account(state, status)
+            return self._account(state)
 
     def _go_on(self, path: Path) -> None:
         for event in self._new_events(path):
@@ -114,16 +115,15 @@ class RunAccount:
             self._step_s.append((when - self._last[3]).total_seconds() / (step - self._last[2]))
         self._last = (*place, step, when)
 
-    def _account(self, state: RunState, status: Mapping[str, Any]) -> Account:
+    def _account(self, state: RunState) -> Account:
         config = self._config
         priced = config.rate_usd_per_gpu_hour is not None
         band = quartiles(self._step_s) if self._last and self._last[1] == state.stage else None
         left = state.steps - state.step if state.steps is not None and state.step is not None else None
-        eta = _scaled(band, left) if band and left is not None and state.state == RUNNING else None
-        live = status.get("spent_usd")
-        usd = max(self._bill.usd, float(live)) if isinstance(live, int | float) else self._bill.usd
+        eta = _scaled(band, left) if band and left is not None and state.process == RUNNING else None
+        usd = max(self._bill.usd, state.spent_usd or 0.0)
         return Account(
-            state=state.state,
+            state=state.process,
             stage=state.stage,
             step=state.step,
             steps=state.steps,

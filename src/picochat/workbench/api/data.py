@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from pydantic import Field
 
 from picochat.artifacts import layout
-from picochat.core.below import open_below, read_below
+from picochat.core.confined import open_below, read_below
 from picochat.core.errors import PicochatError
 from picochat.data.chat_rows_shown import show_chat_row
 from picochat.tokenizer.explain import explain_ids
@@ -17,7 +17,7 @@ from picochat.tokenizer.tokenizer import Tokenizer
 from picochat.views.dataset_facts import read_dataset
 from picochat.views.dropped import read_dropped
 from picochat.views.plain import plain_tree
-from picochat.views.reading import MISSING, PRESENT, UNREADABLE, find_document, plain_reason, value_at
+from picochat.views.reading import PRESENT, UNREADABLE, find_document, state_of, value_at, why_of
 from picochat.views.row_page import RowPage, read_rows
 from picochat.views.token_facts import read_contamination, read_packing, read_tokenizer
 from picochat.workbench.bench import Workbench
@@ -86,7 +86,7 @@ def encode_text(call: Call) -> dict[str, Any]:
         tokens = [[piece.id, piece.text, piece.hex] for piece in pieces]
         vocab: int | None = tok.vocab_size
     except (PicochatError, OSError) as err:
-        state, why, vocab = (*_state(err, call.run.root), None)
+        state, why, vocab = (*_state(err, layout.TOKENIZER), None)
     return {
         "run": call.names["run"],
         "state": state,
@@ -104,7 +104,7 @@ def list_chat_rows(call: Call) -> dict[str, Any]:
     try:
         tok = _tokenizer(call.bench, root)
     except (PicochatError, OSError) as err:
-        state, why = _state(err, root)
+        state, why = _state(err, layout.TOKENIZER)
         return {"run": call.names["run"], "state": state, "why": why, **_nothing(), "row_tokens": None}
     row_tokens = value_at(find_document(root, layout.RUN).body, "config", "sft", "loop", "seq_len")
     row_tokens = row_tokens if isinstance(row_tokens, int) else None
@@ -138,19 +138,16 @@ def _paged(root: Path, path: str, read: Callable[[BinaryIO], RowPage]) -> dict[s
     try:
         with open_below(root, path) as stream:
             return {"state": PRESENT, "why": "", **read(stream)._asdict()}
-    except (PicochatError, OSError) as err:
-        state, why = _state(err, root)
-        return {"state": state, "why": why, **_nothing()}
+    except OSError as err:
+        return {"state": state_of(err), "why": why_of(err, path), **_nothing()}
 
 
 def _nothing() -> dict[str, Any]:
     return {"rows": [], "next": None, "size": None, "whole": True}
 
 
-def _state(err: PicochatError | OSError, root: Path) -> tuple[str, str]:
-    if isinstance(err, PicochatError):
-        return MISSING if err.code == "artifact.missing" else UNREADABLE, plain_reason(err, root)
-    return UNREADABLE, str(err.strerror or err)
+def _state(err: PicochatError | OSError, path: str) -> tuple[str, str]:
+    return (state_of(err), why_of(err, path)) if isinstance(err, OSError) else (UNREADABLE, err.detail)
 
 
 ROUTES = [

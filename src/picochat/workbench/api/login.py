@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 from starlette.responses import Response
 
+import picochat
 from picochat.core.jsonio import canonical_json
 from picochat.workbench.access import AGAIN
 from picochat.workbench.problems import Problem
@@ -32,13 +33,18 @@ def log_in(call: Call) -> Response:
         cookie.append(f"Path={call.bench.config.prefix}/api")
     if call.headers.get("origin", "").startswith("https:"):
         cookie.append("Secure")
-    document = {"csrf": session.csrf, "read_only": call.bench.config.read_only}
-    return Response(canonical_json(document), 200, {"set-cookie": "; ".join(cookie)}, "application/json")
+    return Response(
+        canonical_json(_document(call, session.csrf)), 200, {"set-cookie": "; ".join(cookie)}, "application/json"
+    )
 
 
 def show_session(call: Call) -> dict[str, Any]:
     """What a page that was loaded again needs before it can ask for a change."""
-    return {"csrf": call.bench.sessions.csrf_of(call.login), "read_only": call.bench.config.read_only}
+    return _document(call, call.bench.sessions.csrf_of(call.login))
+
+
+def _document(call: Call, csrf: str) -> dict[str, Any]:
+    return {"csrf": csrf, "read_only": call.bench.config.read_only, "version": picochat.__version__}
 
 
 def health(call: Call) -> dict[str, Any]:

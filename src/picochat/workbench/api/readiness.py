@@ -19,7 +19,7 @@ from picochat.views.budget import budget_json, budget_rows
 from picochat.views.check_sets import row_json
 from picochat.views.checks import UNKNOWN
 from picochat.views.prediction import prediction_notes, prediction_table
-from picochat.views.rework import setting_text
+from picochat.views.resuming import begin_words, setting
 from picochat.workbench.bench import Workbench
 from picochat.workbench.check_sets import TITLES, RunChecks
 from picochat.workbench.routing import Call, Route
@@ -35,8 +35,10 @@ def read_token_budget(call: Call) -> dict[str, Any]:
     rows = (checks.found(layout.GATE, "gate").document or {}).get("checks", ())
     gate = next((row for row in rows if row["id"] == RATIO_CHECK), None)
     facts = checks.facts()
-    settings = [f"{key}={setting_text(value)}" for key, value in sorted(facts.settings.items())]
-    words = ["picochat", "plan", facts.profile or "PROFILE", *(part for text in settings for part in ("--set", text))]
+    _, values = begin_words(facts.record)
+    words = ["picochat", "plan", facts.profile or "PROFILE"]
+    for key, value in sorted(values.items()):
+        words += ["--set", setting(key, value)]
     return found | {
         "rows": budget_rows(found),
         "gate": row_json(gate, run=checks.run, profile=facts.profile, titles=TITLES) if gate else None,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
 from picochat.artifacts import layout
 from picochat.core.confined import read_below
 from picochat.core.event_tail import EventScan
+from picochat.judgement.next_step import first_repair
 from picochat.model.sizing import planned_parameters
 from picochat.views.overview import OFFERED, OVERVIEW_FILES, overview, read_overview
+from picochat.views.run_files import MAX_BYTES
 from picochat.views.run_list import LINE_FILES, RARE_EVENTS, RunLine, read_run_line, run_line, unreadable_line
+from picochat.views.run_state import RUNNING, judge_run_state
+from picochat.workbench.app import encoded, json_response
 from picochat.workbench.bench import Workbench, is_id, is_kind, is_run_folder
 from picochat.workbench.problems import not_found
 from picochat.workbench.routing import Call, Route
@@ -27,8 +31,18 @@ REPORT_POLICY = (
 """A report is one file with its style inside and no script: this is all that it may do."""
 
 
-def list_runs(call: Call) -> dict[str, Any]:
-    """Every run of the folder, and what else lies in it: nothing hides anything else."""
+class Listed(NamedTuple):
+    """A line of the list; `sent` are its bytes where no clock has a say in it any more."""
+
+    line: RunLine
+    sent: bytes | None
+
+
+def list_runs(call: Call) -> Response:
+    """Every run of the folder, and what else lies in it: nothing hides anything else.
+
+    The document is put together of lines that are encoded already: a long list must answer at once.
+    """
     lines, others = [], []
     for folder in _folders(call.bench.runs):
         if not is_id(folder.name):
@@ -36,12 +50,15 @@ def list_runs(call: Call) -> dict[str, Any]:
         elif not is_kind(folder, stat.S_ISDIR):
             others.append({"name": folder.name, "why": "it is a link, and links are not followed"})
         elif not os.access(folder, os.R_OK | os.X_OK):
-            lines.append(unreadable_line(folder.name, "the folder may not be read"))
+            lines.append(encoded(unreadable_line(folder.name, "the folder may not be read")))
         elif is_run_folder(folder):
-            lines.append(run_line(read_line(call.bench, folder)))
+            listed = read_line(call.bench, folder)
+            lines.append(listed.sent or encoded(run_line(listed.line)))
         else:
             others.append({"name": folder.name, "why": f"it holds neither {layout.RUN} nor {layout.STATUS}"})
-    return {"folder": str(call.bench.runs), "runs": lines, "others": others[:MOST_OTHERS], "others_count": len(others)}
+    beside = {"folder": str(call.bench.runs), "others": others[:MOST_OTHERS], "others_count": len(others)}
+    data = encoded(beside)[:-1] + b',"runs":[' + b",".join(lines) + b"]}"
+    return json_response(data, 200, call.headers.get("if-none-match"))
 
 
 def _folders(runs: Path) -> list[Path]:
@@ -53,12 +70,16 @@ def _folders(runs: Path) -> list[Path]:
         return []
 
 
-def read_line(bench: Workbench, folder: Path) -> RunLine:
+def read_line(bench: Workbench, folder: Path) -> Listed:
     """The line of a run, read again when one of its files has changed."""
-    paths = [folder / name for name in LINE_FILES]
-    return bench.memo.read(
-        ("line", folder.name), paths, lambda: read_run_line(folder, planned_parameters, scan_of(bench, folder))
-    )
+    paths = bench.memo.read(("paths of a line", folder), (), lambda: [folder / name for name in LINE_FILES])
+    return bench.memo.read(("line", folder.name), paths, lambda: _read_line(bench, folder))
+
+
+def _read_line(bench: Workbench, folder: Path) -> Listed:
+    line = read_run_line(folder, planned_parameters, scan_of(bench, folder))
+    settled = line.files.status.get("state") != RUNNING
+    return Listed(line, encoded(run_line(line)) if settled else None)
 
 
 def scan_of(bench: Workbench, folder: Path) -> EventScan:
@@ -73,7 +94,8 @@ def show_run(call: Call) -> dict[str, Any]:
     files = call.bench.memo.read(
         ("overview", root.name), paths, lambda: read_overview(root, planned_parameters, scan_of(call.bench, root))
     )
-    return overview(files, str(root))
+    state = judge_run_state(files.line.files)
+    return overview(files, str(root), state, first_repair(files, state, str(root), root))
 
 
 def send_file(call: Call) -> Response:
@@ -82,7 +104,7 @@ def send_file(call: Call) -> Response:
     if name not in OFFERED:
         raise not_found("that file is not offered")
     try:
-        data = read_below(call.run.root, name)
+        data = read_below(call.run.root, name, MAX_BYTES)
     except OSError:
         raise not_found("the run has no such file") from None
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}

@@ -11,15 +11,14 @@ from typing import Any, BinaryIO, Literal
 from pydantic import Field
 
 from picochat.artifacts import layout
-from picochat.core.below import open_below, stat_below
 from picochat.core.clock import utc_time
-from picochat.core.errors import PicochatError
+from picochat.core.confined import open_below, stat_below
 from picochat.core.events import KINDS
 from picochat.pipeline.runner import STAGES
 from picochat.views.event_page import EventFilter, read_events
 from picochat.views.log_lines import show_lines
 from picochat.views.log_window import Window, find_line, find_line_back, read_window
-from picochat.views.reading import MISSING, PRESENT, UNREADABLE, plain_reason
+from picochat.views.reading import PRESENT, state_of, why_of
 from picochat.workbench.routing import Call, Question, Route
 
 MOST_RANKS = 4096
@@ -87,11 +86,8 @@ def _opened(
     try:
         with open_below(root, path) as stream:
             return {"state": PRESENT, "why": "", **read(stream)}
-    except PicochatError as err:
-        state = MISSING if err.code == "artifact.missing" else UNREADABLE
-        return {"state": state, "why": plain_reason(err, root), **nothing}
     except OSError as err:
-        return {"state": UNREADABLE, "why": str(err.strerror or err), **nothing}
+        return {"state": state_of(err), "why": why_of(err, path), **nothing}
 
 
 def _window(stream: BinaryIO, asked: Logs) -> dict[str, Any]:

@@ -1,71 +1,16 @@
 """What must hold at a start: each precondition passes, blocks, and is not run where nobody can say."""
 
 import datetime
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.green_run import GreenRun
-from tests.support.launch_plans import plan_json, sound_plan
+from tests.support.launch_plans import plan_json
+from tests.support.launch_room import PASSED, Room
 
 from picochat.artifacts import layout
-from picochat.artifacts.checks import CheckResult
-from picochat.artifacts.code_record import code_record
-from picochat.artifacts.reports import self_digest
-from picochat.artifacts.store import RunStore
 from picochat.core.errors import refuse
-from picochat.core.hashing import sha256_file
-from picochat.core.jsonio import pretty_json, read_json
-from picochat.pipeline.launch.desk import LaunchDesk
-from picochat.pipeline.launch.preconditions import judge_preconditions
-from picochat.pipeline.launch.records import LaunchPlan
-
-SOON = datetime.timedelta(seconds=1)
-PASSED = CheckResult(id="dry.steps", verdict="pass", required=True, why="because")
-
-
-class Room:
-    """A run with a preflight, a desk with a ceiling and a dry run, and the plan for all of it."""
-
-    def __init__(self, root: Path, bare: Path) -> None:
-        self.store, self.desk = RunStore(Path(shutil.copytree(bare, root / "run"))), LaunchDesk(root)
-        self.write_preflight()
-        self.desk.root.mkdir()
-        (self.desk.root / layout.DESK_SETTINGS).write_text("max_cap_usd = 500\n")
-        self.plan = self.make()
-        self.desk.write_dry_run(self.plan.digest(), [PASSED], "dry")
-
-    def write_preflight(self, verdict: str = "pass", column: str = "release") -> None:
-        manifest = read_json(self.store.path(layout.CORPUS_MANIFEST))["manifest"]
-        body: dict[str, Any] = {"schema": {"name": "preflight", "version": 1}, "manifest": manifest}
-        body |= {"verdict": verdict, "column": column}
-        body["self_digest"] = self_digest(body)
-        self.store.path(layout.PREFLIGHT).write_bytes(pretty_json(body))
-
-    def make(self, **changes: Any) -> LaunchPlan:
-        corpus = self.store.path(layout.CORPUS)
-        files = [{"path": layout.CORPUS, "bytes": corpus.stat().st_size, "sha256": sha256_file(corpus)}]
-        facts = {
-            "files": files,
-            "code_digest": code_record().package_digest,
-            "preflight_digest": sha256_file(self.store.path(layout.PREFLIGHT)),
-            "predicted": {"disk_bytes": 1e9},
-        }
-        return sound_plan(**(facts | changes))
-
-    def judge(
-        self,
-        plan: LaunchPlan | None = None,
-        ask: Callable[[], int] | None = lambda: 10**12,
-        later: datetime.timedelta = SOON,
-    ) -> dict[str, str]:
-        found = judge_preconditions(
-            plan or self.plan, self.store, self.desk, datetime.datetime.now(datetime.UTC) + later, ask
-        )
-        assert all(check.required and check.fix for check in found)
-        return {check.id: check.verdict for check in found}
 
 
 @pytest.fixture(scope="session")

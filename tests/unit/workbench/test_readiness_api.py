@@ -1,0 +1,202 @@
+"""Token budget, launch readiness and prediction: the numbers of the commands, and nothing ready that was not judged."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from starlette.testclient import TestClient
+from tests.support.green_run import GreenRun
+from tests.support.launch_plans import sound_plan
+
+from picochat.artifacts import layout
+from picochat.artifacts.store import RunStore
+from picochat.cli.app import cli
+from picochat.core.config import flatten, merge, nest
+from picochat.core.jsonio import jsonl_bytes, pretty_json
+from picochat.judgement.preflight.judge import MACHINE_CHECKS
+from picochat.pipeline.config import RunConfig
+from picochat.pipeline.launch import readiness
+from picochat.pipeline.launch.desk import LaunchDesk
+from picochat.pipeline.preflight.gather import run_preflight, write_preflight
+from picochat.pipeline.preflight.machine import this_machine
+from picochat.pipeline.profiles import PROFILES
+from picochat.views.budget import Budget, budget_json, budget_rows
+from picochat.workbench.api import readiness as api
+from picochat.workbench.app import Application
+from picochat.workbench.bench import Workbench
+from picochat.workbench.routing import Router
+from picochat.workbench.site import Site
+
+DOCTOR = {"memory_bytes": 16_000_000_000, "cuda_devices": [], "cpu_bf16": True}
+
+
+class Configured(GreenRun):
+    """A run with a whole configuration, one key of it set by hand."""
+
+    def write_run(self, failpoints: tuple[str, ...] = ()) -> None:
+        super().write_run(failpoints)
+        values = PROFILES["tiny"].build().as_dict()
+        values["base"]["loop"]["tokens"] = 2_000_000
+        origins = dict.fromkeys(flatten(values), "profile tiny") | {"base.loop.tokens": "--set"}
+        record = self.store.read(layout.RUN) | {"config": values, "origins": origins}
+        self.store.write(layout.RUN, pretty_json(record))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A run whose data is built and that is not trained yet."""
+    run = Configured(tmp_path / "made")
+    run.store.root.mkdir()
+    run.write_run()
+    run.write_corpus(40)
+    run.write_tokenizer()
+    return run.store.root
+
+
+@pytest.fixture
+def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(api, "ask_doctor", lambda: DOCTOR)
+    bench = Workbench(root.parent)
+    client = TestClient(Application(bench, Site("0", b"", {}), Router(api.ROUTES)))
+
+    def ask(what: str) -> Any:
+        answer = client.get(f"/api/runs/made/{what}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask
+
+
+def judge(root: Path, profile: str = "skill_release") -> dict[str, Any]:
+    """preflight.json as the command writes it, on a machine as DOCTOR describes it."""
+    store = RunStore(root)
+    values = store.read(layout.RUN)["config"] | {"summary": {"gate_profile": profile}}
+    config = RunConfig.from_dict(values, "test")
+    body = run_preflight(store, config, this_machine(config, 1, 1, root, DOCTOR))
+    write_preflight(store, config, body)
+    return body
+
+
+def test_the_budget_equals_the_plan_and_the_gate(asked: Any) -> None:
+    found = asked("budget")
+    words = shlex.split(found["command"])
+    assert words[:3] == ["picochat", "plan", "tiny"] and "base.loop.tokens=2000000" in words
+    plan = json.loads(CliRunner().invoke(cli, words[1:]).output)
+    assert found["parameters"] == plan["parameters"]
+    assert found["planned_tokens"] == plan["stages"][0]["tokens"]
+    assert found["planned_ratio"] == plan["tokens_per_parameter"]
+    assert found["asked_tokens"] == 2_000_000 and found["target_tokens"] == 20 * plan["parameters"]
+    assert found["used_tokens"] is None and found["gate"] is None
+    assert [mark["used"] for mark in found["marks"]] == [None, None]
+    assert [mark["planned"] for mark in found["marks"]] == [False, False]
+
+
+def test_tokens_are_used_while_base_trains_and_when_it_ended(root: Path, asked: Any) -> None:
+    steps = [{"kind": "step", "stage": "base", "tokens": tokens} for tokens in (4096, 8192)]
+    (root / layout.EVENTS).write_bytes(jsonl_bytes([*steps, {"kind": "eval", "stage": "base"}]) + b'{"kind": "step"')
+    assert asked("budget")["used_tokens"] == 8192
+    run = Configured(root)
+    run.write_training(layout.BASE)
+    found = asked("budget")
+    assert (found["used_tokens"], found["unique_tokens"], found["unique_from"]) == (10240, 5000, "base/report.json")
+    assert found["used_epochs"] == 10240 / 5000
+
+
+def test_nothing_is_known_of_a_torn_run(root: Path, asked: Any) -> None:
+    (root / layout.RUN).write_text('{"conf')
+    found = asked("budget")
+    assert found["parameters"] is None and found["why"] and found["marks"][0]["tokens"] is None
+    ready = asked("readiness")
+    assert ready["state"] == "unreadable" and ready["why"] and ready["targets"] == []
+
+
+def test_budget_arithmetic_and_words() -> None:
+    known = Budget(100, 20.0, 1_900, 1_800, 900.0, (800.0, 1_000.0), "corpus.txt", 1_000)
+    found = budget_json(known)
+    assert (found["target_tokens"], found["planned_frac"], found["planned_epochs"]) == (2_000, 0.9, 2.0)
+    assert found["marks"][0] == {"frac": 0.9, "tokens": 1_800, "planned": True, "used": False}
+    assert dict(budget_rows(found))["unique"] == "900 (800 to 1,000, estimated)"
+    empty = budget_json(Budget())
+    assert empty["target_tokens"] is None and dict(budget_rows(empty))["parameters"] == "—"
+
+
+def targets(asked: Any) -> dict[str, dict[str, Any]]:
+    return {target["name"]: target for target in asked("readiness")["targets"]}
+
+
+def test_a_target_with_a_check_that_did_not_run_is_not_ready(asked: Any, root: Path) -> None:
+    found = targets(asked)
+    assert list(found) == ["local", "one_gpu", "eight_gpus"]
+    assert {target["ready"] for target in found.values()} == {"not_ready"}
+    row = next(row for row in found["local"]["rows"] if row["id"] == "launch.judged")
+    assert (row["verdict"], row["required"], row["fix"]) == ("not_run", True, f"picochat preflight {root}")
+    assert found["one_gpu"]["gpus"] == "1xh100-sxm" and "--gpus 1xh100-sxm" in found["one_gpu"]["rows"][0]["fix"]
+
+
+def test_local_follows_preflight_and_goes_stale_with_the_text(root: Path, asked: Any) -> None:
+    body = judge(root)
+    local = targets(asked)["local"]
+    stops = [check for check in body["checks"] if check["required"] and check["verdict"] in ("block", "not_run")]
+    blocked = [check["id"] for check in stops]
+    assert local["missing"] == [name for name in blocked if name not in MACHINE_CHECKS]
+    assert local["ready"] == ("not_ready" if local["missing"] else "ready")
+    (root / layout.CHAT_TRAIN).write_bytes((root / layout.CHAT_TRAIN).read_bytes() + b"\n")
+    assert "launch.judged" in targets(asked)["local"]["missing"]
+
+
+def test_a_rented_machine_wants_release_limits_a_plan_and_money(root: Path, asked: Any) -> None:
+    judge(root, "research")
+    (row,) = [row for row in targets(asked)["eight_gpus"]["rows"] if row["id"] == "launch.judged"]
+    assert row["verdict"] == "not_run" and "limits" in row["why"]
+    for path in (layout.PREFLIGHT, layout.PREFLIGHT_MD):
+        (root / path).unlink()
+    judge(root, "skill_release")
+    found = targets(asked)["eight_gpus"]
+    assert {"cost.cap", "launch.planned", "world.size"} <= set(found["missing"]) and "launch.judged" not in found[
+        "missing"
+    ]
+    desk = LaunchDesk(root.parent)
+    desk.add_plan(sound_plan(run="made", card="h100-sxm"))
+    (desk.plan_path("x").parent / "broken.json").write_text("{")
+    found = targets(asked)["eight_gpus"]
+    assert found["plan"] and "launch.planned" not in found["missing"] and "cost.cap" not in found["missing"]
+    assert {"launch.dry_run", "launch.ceiling", "launch.preflight"} <= set(found["missing"])
+    assert targets(asked)["one_gpu"]["plan"] is None
+
+
+def test_a_silent_doctor_leaves_the_machine_unknown(root: Path) -> None:
+    question = readiness.ask_readiness(RunStore(root), LaunchDesk(root.parent), None)
+    local = readiness.judge_targets(question)[0]
+    unknown = {check.id for check in local.checks if check.verdict == "not_run"}
+    assert {"memory.fits", "device.kind"} <= unknown and local.ready == "not_ready"
+
+
+def test_a_step_that_eight_cannot_share_cannot_be_planned(root: Path) -> None:
+    store = RunStore(root)
+    record = store.read(layout.RUN)
+    values = flatten(record["config"]) | {"base.loop.tokens_per_step": 128, "base.loop.micro_batch_size": 1}
+    config: dict[str, Any] = {}
+    for key, value in values.items():
+        config = merge(config, nest(key, value))
+    store.write(layout.RUN, pretty_json(record | {"config": config}))
+    target = readiness.judge_targets(readiness.ask_readiness(store, LaunchDesk(root.parent), DOCTOR))[2]
+    assert target.ready == "not_ready" and target.checks[-1].measured == "cannot be planned"
+
+
+def test_a_trained_run_is_judged_in_another_one(root: Path) -> None:
+    Configured(root).write_training(layout.BASE)
+    question = readiness.ask_readiness(RunStore(root), LaunchDesk(root.parent), DOCTOR)
+    assert question.prepare == (
+        f"picochat run tiny --out-dir {root.parent / 'made-2'} --preflight-only --set base.loop.tokens=2000000"
+    )
+
+
+def test_no_prediction_is_a_state(root: Path, asked: Any) -> None:
+    assert asked("prediction")["state"] == "missing"
+    (root / layout.PREDICTION).write_text('{"torn')
+    assert asked("prediction")["state"] == "unreadable"
