@@ -39,6 +39,10 @@ def through(proxy: Proxy, workbench: WebProcess) -> WebProcess:
     return WebProcess(workbench.popen, f"{proxy.url}#{token}", workbench.runs)
 
 
+def polls(proxy: Proxy) -> int:
+    return sum(path.startswith("/api/events?since=") for path in proxy.asked)
+
+
 def wait_for_updates(page: Any, word: str) -> None:
     page.wait_for_function("(word) => document.querySelector('.connection')?.innerText.includes(word)", arg=word)
 
@@ -81,6 +85,23 @@ def test_the_link_logs_in_once_and_a_wrong_token_says_where_the_right_one_is(
     wait_for_title(other, "System")
     account.require_clean()
     other.context.close()
+
+
+def test_after_a_new_start_the_page_asks_for_the_new_token_and_goes_on(
+    some_runs: Path, workbench: WebProcess, proxy: Proxy, opened: Opened, desk: Any
+):
+    page = opened(through(proxy, workbench), "#/system")
+    wait_for_updates(page, "live")
+    desk.account(page).expected += ["401", "ERR_"]
+    with serving(some_runs, cwd=some_runs.parent) as second:
+        proxy.upstream = f"127.0.0.1:{second.port}"
+        assert workbench.stop() == 0, "the open stream holds up the end"
+        page.wait_for_selector("#token")
+        page.fill("#token", second.link)
+        page.press("#token", "Enter")
+        wait_for_title(page, "System")
+        wait_for_updates(page, "live")
+        page.close()
 
 
 def test_the_whole_way_by_keyboard(some_runs: Path, workbench: WebProcess, opened: Opened):
@@ -197,11 +218,12 @@ def test_a_lost_stream_becomes_polling_and_comes_back(
     proxy.mode = "buffering"
     page.clock.fast_forward(SILENT_MS)
     wait_for_updates(page, "polling")
-    polls = [path for path in proxy.asked if path.startswith("/api/events?since=")]
+    asked_at_first = polls(proxy)
+    page.clock.run_for(5_000)
+    assert polls(proxy) > asked_at_first
     (some_runs / "run-000").rename(some_runs / "late-comer")
     page.clock.run_for(5_000)
     page.wait_for_selector("text=late-comer")
-    assert len([path for path in proxy.asked if path.startswith("/api/events?since=")]) > len(polls)
     proxy.mode = "open"
     page.clock.fast_forward(MINUTE_MS)
     wait_for_updates(page, "live")
