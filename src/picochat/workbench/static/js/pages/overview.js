@@ -73,9 +73,8 @@ function Next({ next, blocker, run, error }) {
     <div class=${`next ${blocker ? "blocked" : ""}`}>
       ${blocker && html`<p class="blocker"><${Verdict} value=${blocker.verdict} />${" "}
         <a href=${href("gate", { run, query: { tab: blocker.set, check: blocker.id } })}>${blocker.id}</a>${" "}
-        <span class="measured">${blocker.measured} ${blocker.threshold !== "—" && `(asked for ${blocker.threshold})`}</span>
-        ${blocker.others > 0 && html`<span class="muted"> and ${integer(blocker.others)} more</span>`}</p>
-        <p class="muted">${blocker.why}</p>`}
+        <span class="measured">${blocker.measured}${blocker.threshold !== "—" && `, asked for ${blocker.threshold}`}</span>
+        <span class="small muted">${` ${blocker.why}`}${blocker.others > 0 && `; ${integer(blocker.others)} more block`}</span></p>`}
       <p class="sentence">${next.sentence}</p>
       <${NextCommand} text=${next.command} />
       ${error && html`<p class="small muted">${error}</p>`}
