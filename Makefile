@@ -16,7 +16,7 @@ help:
 	@echo "make test-vllm  exports in vLLM, with the packages that $(PYTHON) has: nothing is installed"
 	@echo "make test-clients  LangChain, LiteLLM, llm and Vercel's SDK against a served model: fetches them into build/clients"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
-	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find"
+	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find, attacks on the workbench"
 	@echo "make screenshots  pictures of every page of the workbench, light, dark and narrow, in docs/images/workbench"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
 	@echo "make bench   speed against peers and what things cost, in turns in one run (REAL_DATA=folder adds real text)"
@@ -87,6 +87,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION) --mb 500 --memory
 	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/workbench_cost.py --training
 	$(BIN)/python benchmarks/prediction.py $(REAL_DATA_OPTION)
 
 clean:

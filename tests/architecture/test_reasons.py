@@ -20,6 +20,7 @@ from picochat.pipeline.prediction.config import LadderConfig
 from picochat.pipeline.profiles import PROFILES
 from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
+from picochat.workbench.settings import WebConfig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}
@@ -27,6 +28,7 @@ SETTINGS = set(flatten(PROFILES["tiny"].build().as_dict()))
 SETTINGS |= {*BenchmarkConfig.model_fields, *ForeignConfig.model_fields}
 SETTINGS |= {f"ladder.{key}" for key in LadderConfig.model_fields}
 SETTINGS |= {f"serve.{key}" for key in ServeConfig.model_fields}
+SETTINGS |= {f"web.{key}" for key in WebConfig.model_fields}
 
 
 def iter_nodes() -> Iterator[tuple[Path, ast.AST]]:

@@ -21,12 +21,10 @@ from tests.support.web_process import WebProcess, serving
 from tests.support.web_runs import many_runs
 
 from picochat.artifacts import layout
-from picochat.workbench.api.table import ROUTES
 
 pytestmark = pytest.mark.bar("E1")
 ANSWER_S = 2.0
 GROWTH_BYTES = 50 * 2**20
-LAUNCH = "api/plans/{plan}/launch"
 CANARY = "canary-" + "c" * 32
 
 
@@ -79,10 +77,7 @@ def target(process: WebProcess, runs: Path, earlier: tuple[int, str]) -> Iterato
     token, cookie, csrf = log_in(process)
     with serving(runs, cwd=runs.parent) as other:
         _, other_cookie, other_csrf = log_in(other)
-        found = Target(process.port, token, cookie, csrf, "run-000", earlier[1], other_cookie, other_csrf)
-        if not any(route.path == LAUNCH for route in ROUTES):
-            found.launch = "/api/processes/none/cancel"
-        yield found
+        yield Target(process.port, token, cookie, csrf, "run-000", earlier[1], other_cookie, other_csrf)
 
 
 def send(port: int, data: bytes) -> tuple[int, str, bytes, float]:

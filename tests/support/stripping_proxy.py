@@ -2,7 +2,7 @@
 
 with proxied(url) as proxy:    proxy.url is http://127.0.0.1:PORT/user/x/proxy/8765/
 proxy.mode = "open"            everything passes
-proxy.mode = "buffering"       a stream is accepted and none of its bytes arrives, as behind a proxy that waits for the end
+proxy.mode = "buffering"       a stream is accepted and none of its bytes arrives, as where a proxy waits for the end
 proxy.mode = "down"            every connection is closed without an answer
 """
 

@@ -15,7 +15,7 @@ from picochat.judgement.preflight.facts import ABSENT, LaunchFacts, MachineFacts
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.plan.build import build_plan
 from picochat.pipeline.plan.cards import parse_gpus
-from picochat.pipeline.preflight.gather import run_preflight, write_preflight
+from picochat.pipeline.preflight.gather import Watch, run_preflight, write_preflight
 from picochat.pipeline.preflight.machine import ask_doctor, planned_machine, this_machine
 from picochat.pipeline.profiles import PROFILES
 from picochat.views.preflight import fix_lines, preflight_line, preflight_markdown, preflight_table, sorted_rows
@@ -67,11 +67,12 @@ def _judge(
     if store is None:
         return run_preflight(RunStore(options.runs_dir() / ".none"), config, machine, launch)
     with RunLock(store.root):
-        body = run_preflight(store, config, machine, launch)
+        watch = Watch()
+        body = run_preflight(store, config, machine, launch, watch)
         if store.has(layout.report_path(layout.BASE)):
             build_console(stderr=True).print(f"{store.root} is trained: what comes after is not written", markup=False)
         else:
-            write_preflight(store, config, body)
+            write_preflight(store, config, body, watch)
     return body
 
 

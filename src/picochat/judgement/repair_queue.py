@@ -9,12 +9,13 @@ such changes together are one new run, which `together` starts.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from picochat.judgement.repairs import ROOMS, Change, Repair, Room, repair_of
 from picochat.views.fixes import blanks_of, fill_fix
-from picochat.views.rework import PACK, Blank, Rework, start_command
+from picochat.views.rework import PACK, Blank, Rework, settings_words, start_command
 
 Content = Mapping[str, Any]
 _ALWAYS_MADE = frozenset(ROOMS) - {"shards", "preflight", "benchmark"}
@@ -139,8 +140,10 @@ def _commands(
 def _fill(command: str, values: Mapping[str, str], facts: Rework) -> str:
     if command == "{resume}":
         return values["resume"]
+    command = command.replace("{settings}", settings_words(facts))
     text = fill_fix(command.replace("{run}", "RUN").replace("{profile}", "PROFILE"), facts.run, facts.profile)
-    return text.replace(" --pack {pack}", f" --pack {facts.pack}" if facts.pack not in (None, "builtin") else "")
+    pack = f" --pack {shlex.quote(facts.pack)}" if facts.pack not in (None, "builtin") else ""
+    return text.replace(" --pack {pack}", pack)
 
 
 def _judge(command: str, gate_profile: str | None) -> str:

@@ -117,7 +117,7 @@ REPAIRS: dict[str, Repair] = {
         "preflight",
         (
             "picochat predict ladder {profile} --out-dir LADDER --pack {pack}",
-            "picochat predict fit LADDER --target {profile} --out-dir {run}",
+            "picochat predict fit LADDER --target {profile} --out-dir {run}{settings}",
         ),
     ),
     "prediction.inside": Repair("base"),

@@ -5,6 +5,7 @@ The rows are those of `views.checks`, as the terminal and report.html have them;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +15,14 @@ from picochat.artifacts.schema import schema_tag
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
 from picochat.views.checks import check_row
-from picochat.views.fixes import fill_fix
+from picochat.views.fixes import blanks_of, fill_fix
 
 Content = Mapping[str, Any]
 READY, MISSING, UNREADABLE, CHANGED, OTHER_VERSION = "ready", "missing", "unreadable", "changed", "other_version"
 VERDICTS = ("block", "not_run", "warn", "waived", "pass")
 _VALUES = ("measured", "threshold", "direction", "unit", "n", "interval")
+_COMMAND = re.compile(r"picochat [^,;:]+")
+_SENTENCE = ("then", "before", "shows", "lists", "measures", "or")
 _GATE_WORDS = frozenset({"approved", "warn", "blocked"})
 _PREFLIGHT_WORDS = frozenset({"pass", "warn", "blocked"})
 
@@ -71,12 +74,13 @@ def _well_formed(document: dict[str, Any], name: str, words: frozenset[str]) -> 
         return Found(UNREADABLE, f"{name} says {str(document.get('verdict'))[:40]!r}, which is no verdict", None)
     for key in ("checks", "shown"):
         rows = document.get(key, [])
-        if not isinstance(rows, list) or not all(map(_is_result, rows)):
+        if not isinstance(rows, list) or not all(map(is_result, rows)):
             return Found(UNREADABLE, f"{key} of {name} are no check results", None)
     return Found(READY, "", document)
 
 
-def _is_result(check: Any) -> bool:
+def is_result(check: Any) -> bool:
+    """Whether it is a stored check result that can be shown."""
     texts = isinstance(check, dict) and all(isinstance(check.get(key), str) for key in ("id", "why", "fix"))
     places = check.get("evidence") if texts else None
     known = isinstance(places, list) and all(
@@ -111,6 +115,22 @@ def row_json(
         "inputs": list(check.get("inputs", ())),
         "waived": dict(check["waiver"]) if check.get("waiver") else None,
     }
+
+
+def with_commands(rows: Iterable[dict[str, Any]], steps: Iterable[Content]) -> list[dict[str, Any]]:
+    """The rows, each with `commands` and `blanks` of the repair that names it; a fix that is a command is one too."""
+    by_check = {check: step for step in steps for check in step["checks"]}
+    found = []
+    for row in rows:
+        step = by_check.get(row["id"])
+        commands = list(step["commands"]) if step else [row["fix"]] if _is_command(row["fix"]) else []
+        blanks = list(dict.fromkeys(blank for command in commands for blank in blanks_of(command)))
+        found.append(row | {"commands": commands, "blanks": blanks})
+    return found
+
+
+def _is_command(fix: str) -> bool:
+    return _COMMAND.fullmatch(fix) is not None and not any(word in fix.split() for word in _SENTENCE)
 
 
 def worst_first(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ Shown = dict[str, Any]
 Decode = Callable[[list[int]], str]
 FLAGS = ("echo", "repetition", "unfinished", "unsupported")
 PASS, FAIL = "pass", "fail"
+CATEGORY_CHARS = 200
+"""A longer name is one of a hostile or broken row; it is found by its beginning."""
 _ROLES = ("system", "user", "assistant", "tool")
 _SCORED_PAIR = ("good", "bad")
 
@@ -39,7 +41,8 @@ def facets_of(row: Row) -> Facets:
     """Of any stored row."""
     asked = [row.get(key) for key in ("user", "messages", "prompt", "question", "options", "good", "bad", "rule")]
     asked += [row.get(key) for key in ("model", "kind", "side", "document", "number", "continuation")]
-    return Facets(id_of(row), verdict_of(row), category_of(row), _flags(row), digest_of([str(part) for part in asked]))
+    question = digest_of([str(part) for part in asked])
+    return Facets(id_of(row), verdict_of(row), category_of(row)[:CATEGORY_CHARS], _flags(row), question)
 
 
 def id_of(row: Row) -> str:

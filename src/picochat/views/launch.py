@@ -35,6 +35,18 @@ def plan_lines(plan: Document, digest: str) -> list[str]:
     ]
 
 
+def dry_run_line(plan: Document, dry_run: Document | None) -> str:
+    """What came of the rehearsal, in a line: `run mine-dry: 8 rows hold`."""
+    if plan["dry_run_of"]:
+        return f"this is the dry run of plan {plan['dry_run_of'][:12]}"
+    if dry_run is None:
+        return "none was judged: what was not run blocks"
+    bad = [check["id"] for check in dry_run["checks"] if check["verdict"] in ("block", "not_run")]
+    if bad:
+        return f"{', '.join(bad)} of run {dry_run['run']} did not pass"
+    return f"run {dry_run['run']}: {len(dry_run['checks'])} rows hold"
+
+
 def checks_table(checks: Iterable[Document]) -> Table:
     """Preconditions or rows of a dry run."""
     rows = [

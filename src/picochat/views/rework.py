@@ -112,6 +112,13 @@ def start_command(facts: Rework, *flags: str, run: str | None = None, changes: M
     return shlex.join(words)
 
 
+def settings_words(facts: Rework) -> str:
+    """The settings of a run as the end of a command: nothing, or ` --set KEY=VALUE ...`."""
+    _, values = begin_words(facts.record)
+    said = {key: value for key, value in values.items() if key != PACK and not key.startswith(_OF_A_LAUNCH)}
+    return "".join(f" --set {shlex.quote(setting(key, value))}" for key, value in sorted(said.items()))
+
+
 def _next_name(root: Path, run: str) -> str:
     """`runs/demo-1` -> `runs/demo-2`, the first number that is free."""
     stem, number = re.fullmatch(r"(.*?)(?:-([0-9]{1,6}))?", root.name, re.DOTALL).groups()  # type: ignore[union-attr]

@@ -18,6 +18,7 @@ from picochat.core.hashing import sha256_bytes
 from picochat.core.jsonio import parse_json
 from picochat.views.eval_rows import FAIL, FLAGS, PASS, Facets, facets_of
 from picochat.views.run_file import open_file
+from picochat.views.shown import shown
 
 MAX_ROWS = 2_000_000
 MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -74,7 +75,8 @@ class RowIndex:
         return self.names.setdefault(category, len(self.names))
 
     def counts(self) -> dict[str, Any]:
-        """Rows by verdict, fault and category, for the filters."""
+        """Rows by verdict, fault and category, for the filters; a category is asked for by its name and shown by its
+        title."""
         seen = Counter(zip(self.categories, self.verdicts, strict=True))
         verdicts, flags = Counter(self.verdicts), Counter(self.flags)
         return {
@@ -82,7 +84,11 @@ class RowIndex:
             **{word: verdicts[_VERDICTS.index(word)] for word in (PASS, FAIL)},
             **{flag: sum(n for bits, n in flags.items() if bits >> place & 1) for place, flag in enumerate(FLAGS)},
             "categories": [
-                {"category": name, "n": sum(seen[number, verdict] for verdict in range(len(_VERDICTS)))}
+                {
+                    "category": name,
+                    "title": shown(name),
+                    "n": sum(seen[number, verdict] for verdict in range(len(_VERDICTS))),
+                }
                 | {word: seen[number, _VERDICTS.index(word)] for word in (PASS, FAIL)}
                 for name, number in sorted(self.names.items())
             ],

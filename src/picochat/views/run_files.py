@@ -22,7 +22,7 @@ class Unreadable(NamedTuple):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.file} {self.why}"
+        return f"{self.file}: {self.why}"
 
 
 class RunReader:

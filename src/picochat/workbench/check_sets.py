@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from picochat.artifacts import layout
@@ -13,18 +14,20 @@ from picochat.core.errors import PicochatError
 from picochat.judgement.evidence import NUMBERED, RunEvidence
 from picochat.judgement.explain import explain_result
 from picochat.judgement.preflight.registry import PREFLIGHT_CHECKS
-from picochat.judgement.registry import CHECKS, LATEST_VERSION
+from picochat.judgement.registry import CHECKS, LATEST_VERSION, VERIFY_CHECKS
 from picochat.judgement.repair_queue import build_repairs
+from picochat.judgement.repairs import REPAIRS
 from picochat.judgement.rules.preflight import settings_digest
 from picochat.judgement.waivers import is_waivable
 from picochat.pipeline.launch.readiness import prepare_command
 from picochat.views import check_sets as views
 from picochat.views.preflight import preflight_line, preflight_markdown
+from picochat.views.reading import number_of, value_at
 from picochat.views.rework import Rework, read_rework
 from picochat.workbench.bench import Workbench, is_kind
 from picochat.workbench.freshness import Freshener
 
-TITLES = {check: facts.title for check, facts in (PREFLIGHT_CHECKS | CHECKS).items()}
+TITLES = {check: facts.title for check, facts in (VERIFY_CHECKS | PREFLIGHT_CHECKS | CHECKS).items()}
 EXPLAINED_BYTES = 16_000_000
 """A larger file is named beside a check and not read for a page."""
 WAIVE = "picochat gate {run} --profile {profile} --waive {check} --by NAME --reason TEXT --until YYYY-MM-DD"
@@ -82,6 +85,9 @@ class RunChecks:
         whole = bool(document) and {"facts", "not_asked", "limits_version"} <= document.keys()
         for key in ("column", "limits_version", "limits_digest", "config_digest", "facts"):
             body[key] = document.get(key)
+        seconds = value_at(document, "manifest", "environment", "check_seconds")
+        for row in body["rows"]:
+            row["seconds"] = number_of(value_at(seconds, row["id"]))
         trained = self.store.has(layout.report_path(layout.BASE))
         return body | {
             "not_asked": document.get("not_asked", []),
@@ -91,9 +97,30 @@ class RunChecks:
             "trained": trained,
         }
 
+    def verify(self) -> dict[str, Any]:
+        """What the newest verification that was started here found."""
+        newest = self.bench.verifications.newest(self.store.root.name)
+        checks = [check for check in newest.checks if views.is_result(check)] if newest else []
+        state = views.MISSING if newest is None or newest.verdict is None else views.READY
+        why = newest.problem if newest else "no verification was started here"
+        document = {"checks": checks, "verdict": newest.verdict} if newest and state == views.READY else None
+        body = self._build("verify", views.Found(state, why, document), None)
+        process = newest.process.to_json() if newest else None
+        return body | {"process": process, "command": f"picochat verify {self.run}"}
+
     def _set(self, name: str, found: views.Found, relative: str) -> dict[str, Any]:
-        fresh = self.freshness(relative, found.document) if found.document else None
-        return views.build_set(name, found, fresh, run=self.run, profile=self.facts().profile, titles=TITLES)
+        return self._build(name, found, self.freshness(relative, found.document) if found.document else None)
+
+    def _build(self, name: str, found: views.Found, fresh: views.Freshness | None) -> dict[str, Any]:
+        """The set with, beside each row, the commands of the step that mends it."""
+        body = views.build_set(name, found, fresh, run=self.run, profile=self.facts().profile, titles=TITLES)
+        body["rows"] = views.with_commands(body["rows"], self._queue(found.document or {}, name)["steps"])
+        return body
+
+    def _queue(self, document: Mapping[str, Any], name: str) -> dict[str, Any]:
+        profile = document.get("profile") or self._own_profile()
+        known = profile if isinstance(profile, str) else None
+        return build_repairs(document.get("checks", ()), self.facts(), known, before=name == "preflight")
 
     def freshness(self, relative: str, document: Mapping[str, Any]) -> views.Freshness:
         """What changed on disk since; a preflight also goes stale with the settings that it judged."""
@@ -142,13 +169,22 @@ class RunChecks:
             "changes": views.changes_since(before, document) if before else [],
         }
 
+    def shown(self, checks: Iterable[Mapping[str, Any]], plan: str | None = None) -> list[dict[str, Any]]:
+        """Results of any kind as rows with the commands that mend them, in their order. `plan`: a launch's digest."""
+        found, profile = list(checks), self._own_profile()
+        rows = [views.row_json(check, run=self.run, profile=self.facts().profile, titles=TITLES) for check in found]
+        queue = build_repairs((check for check in found if check["id"] in REPAIRS), self.facts(), profile, before=True)
+        for row in rows:
+            if plan is not None:
+                row["fix"] = re.sub(r"\bPLAN\b", plan[:12], row["fix"])
+        return views.with_commands(rows, queue["steps"])
+
     def repairs(self, name: str) -> dict[str, Any]:
         """The queue for the gate's results, or for those of preflight; empty for a document that cannot be read."""
         found = self.found(layout.GATE, "gate") if name == "gate" else self.found(layout.PREFLIGHT, "preflight")
         document = found.document or {}
         profile = document.get("profile") or self._own_profile()
-        known = profile if isinstance(profile, str) else None
-        queue = build_repairs(document.get("checks", ()), self.facts(), known, before=name == "preflight")
+        queue = self._queue(document, name)
         return {"set": name, "state": found.state, "why": found.why, "profile": profile, "run": self.run, **queue}
 
     def explain(self, check: str) -> dict[str, Any]:

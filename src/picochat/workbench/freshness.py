@@ -22,7 +22,7 @@ from picochat.views.check_sets import Freshness
 from picochat.workbench.bench import is_kind
 from picochat.workbench.memo import Memo
 
-ALWAYS_BYTES = 16_000_000
+ALWAYS_BYTES = 64_000_000
 """Up to this size a file is hashed whenever it is another one than last time."""
 NEWER_BYTES = 512_000_000
 """Up to this size a file that is newer than the verdict is hashed."""

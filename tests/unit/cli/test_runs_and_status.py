@@ -44,7 +44,7 @@ def test_the_table_names_every_run_and_every_broken_file(tmp_path: Path, green: 
     (tmp_path / "torn" / layout.STATUS).write_text("{")
     text = call("runs", "--dir", tmp_path).stdout
     assert "1.500 at 20" in text and "unreadable" in text
-    assert "torn: status.json is not strict JSON" in text
+    assert "torn: status.json: is not strict JSON" in text
     assert "no runs in" in call("runs", "--dir", tmp_path / "green" / "base").stdout
 
 

@@ -47,7 +47,13 @@ def require_command(text: str) -> None:
 
 @pytest.mark.parametrize("check", sorted(ALL_CHECKS))
 def test_commands_exist_with_their_options(check: str) -> None:
-    values = {"run": "runs/a", "profile": "tiny", "pack": "texts", "resume": "picochat run tiny --resume"}
+    values = {
+        "run": "runs/a",
+        "profile": "tiny",
+        "pack": "texts",
+        "resume": "picochat run tiny --resume",
+        "settings": "",
+    }
     for template in REPAIRS[check].commands:
         require_command(template.format(**values))
     for command in COMMAND.findall(fill_fix(ALL_CHECKS[check].fix, "runs/a", "tiny")):

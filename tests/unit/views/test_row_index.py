@@ -17,8 +17,8 @@ def test_rows_are_found_by_verdict_fault_and_category(tmp_path):
     counts = index.counts()
     assert (counts["rows"], counts["pass"], counts["fail"], counts["echo"], counts["repetition"]) == (3, 1, 2, 1, 0)
     assert counts["categories"] == [
-        {"category": "refusal (benign)", "n": 1, "pass": 0, "fail": 1},
-        {"category": "spelling", "n": 2, "pass": 1, "fail": 1},
+        {"category": "refusal (benign)", "title": "refusal (benign)", "n": 1, "pass": 0, "fail": 1},
+        {"category": "spelling", "title": "spelling", "n": 2, "pass": 1, "fail": 1},
     ]
 
 

@@ -159,13 +159,16 @@ def test_a_bare_run_answers_that_it_knows_nothing(runs: Path):
 
 def test_torn_and_hostile_files_are_states_and_text(torn: Path):
     root = torn / "r"
-    write_rows(root, ROWS, [eval_row(0, "fail", user=HOSTILE, reply=HOSTILE)], b'{"torn')
+    write_rows(root, ROWS, [eval_row(0, "fail", user=HOSTILE, reply=HOSTILE, category=HOSTILE * 9)], b'{"torn')
     for name in ("eval/report.json", "sft/report.json", "honesty.json", "memorisation.json", "summary.json"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text('{"torn": ')
     write_rows(root, "base/samples.jsonl", [{"step": 1, "prompt": HOSTILE, "text": HOSTILE}], b'{"to')
     assert ask(torn, "r/fit")["source"]["state"] == "unreadable"
     found = ask(torn, "r/rows")
+    (category,) = found["counts"]["categories"]
+    assert r"\u202e" in category["title"] and len(ask(torn, "r/rows", category=category["category"])["rows"]) == 1
+    found["counts"]["categories"] = []
     assert found["torn"] is True and "\u202e" not in json.dumps(found, ensure_ascii=False)
     assert r"\u202e" in found["rows"][0]["reply"]
     assert ask(torn, "r/honesty")["memorisation"]["source"]["state"] == "unreadable"

@@ -75,7 +75,7 @@ def test_what_the_document_calls_open_is_open_and_nothing_else():
 
 def test_every_route_is_a_name_of_its_own_and_has_a_summary():
     for route in ROUTES:
-        assert re.fullmatch(r"healthz|api(/([a-z]+|\{[a-z]+\}))+(\.[a-z]+)?", route.path), route.path
+        assert re.fullmatch(r"healthz|api(/([a-z_-]+|\{[a-z]+\}))+(\.[a-z]+)?", route.path), route.path
         assert route.summary and (not route.twin or route.twin.startswith(("picochat ", "Ctrl-C"))), route
 
 

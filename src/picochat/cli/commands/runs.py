@@ -29,7 +29,7 @@ def runs(folder: Path | None, as_json: bool) -> None:
         print_table("", COLUMNS, [line_cells(line) for line in documents])
         for line in documents:
             for file in line["unreadable"]:
-                build_console().print(f"{line['name']}: {file['file']} {file['why']}", markup=False)
+                build_console().print(f"{line['name']}: {file['file']}: {file['why']}", markup=False)
 
 
 def run_folders(folder: Path) -> list[Path]:

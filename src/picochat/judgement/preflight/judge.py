@@ -7,7 +7,7 @@ The same facts give the same body. What is `not_run` is never a pass: where it c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
@@ -54,17 +54,25 @@ class Column(NamedTuple):
 
 
 def judge_preflight(
-    store: RunStore, facts: PreflightFacts, profile: str, config: dict[str, Any], loaded: LoadedLimits | None = None
+    store: RunStore,
+    facts: PreflightFacts,
+    profile: str,
+    config: dict[str, Any],
+    loaded: LoadedLimits | None = None,
+    watch: Callable[[str], None] = lambda check: None,
 ) -> dict[str, Any]:
     """The body of preflight.json without its manifest; the store's folder may be empty or missing.
 
-    Raises `gate.profile` for an unknown profile.
+    `watch` is told of each check when it was judged. Raises `gate.profile` for an unknown profile.
     """
     loaded = loaded or load_limits()
     column = Column(profile, facts.launch is not None)
     evidence, skills = RunEvidence(store), gate_skills(profile)
     asked, not_asked = _asked(loaded, facts, column)
-    results = [_judge(PreflightCase(row.id, evidence, facts, skills), row, column) for row in asked]
+    results = []
+    for row in asked:
+        results.append(_judge(PreflightCase(row.id, evidence, facts, skills), row, column))
+        watch(row.id)
     return {
         "verdict": overall(results).replace("approved", "pass"),
         "profile": profile,

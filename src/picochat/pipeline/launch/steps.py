@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from picochat.artifacts.checks import CheckResult, overall
 from picochat.pipeline.launch.dry_run import HOLDS_HOURS, is_fresh
 from picochat.pipeline.launch.judging import run_of
-from picochat.pipeline.launch.records import LaunchPlan
+from picochat.pipeline.launch.records import LaunchPlan, TargetKind
 
 State = Literal["done", "next", "waiting", "blocked", "failed"]
 SHORT = 12
@@ -39,8 +39,14 @@ class Desk(NamedTuple):
     fetched: bool
 
 
-def plan_command(plan: LaunchPlan) -> str:
-    """The command that makes such a plan again."""
+def plan_command(plan: LaunchPlan, kind: TargetKind | None = None) -> str:
+    """The command that makes such a plan again, or one for another kind of target, with what only that kind needs."""
+    if kind is not None and kind != plan.target.kind:
+        place = plan.target.model_copy(update={"kind": kind, "port": None, "host": "HOST" if kind == "ssh" else None})
+        needs = {"queue": None, "flavor": None, "image": plan.target.image}
+        if kind == "hf_jobs":
+            needs |= {"flavor": "FLAVOR", "image": plan.target.image or "IMAGE"}
+        plan = plan.model_copy(update={"target": place.model_copy(update=needs)})
     words = ["picochat", "launch", "plan", run_of(plan), "--gpus", f"{plan.gpus}x{plan.card}"]
     words += ["--nodes", str(plan.nodes)] if plan.nodes > 1 else []
     words += ["--rate", plan.money.rate_usd_per_gpu_hour, "--cap", plan.money.cap_usd, "--target", plan.target.kind]

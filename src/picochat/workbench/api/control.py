@@ -10,6 +10,7 @@ from pydantic import Field
 from picochat.artifacts import layout
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
+from picochat.checkpoint.fingerprint import ACCEPTABLE
 from picochat.core.errors import PicochatError
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.control import ACKNOWLEDGED, STOP, STOP_NOW, ask_run, read_asked
@@ -35,6 +36,12 @@ class ControlOrder(Question):
 
     request: Literal["stop", "stop_now"] = "stop"
     typed: str = Field(default="", max_length=16)
+
+
+class ResumeQuestion(Question):
+    """Names of conditions that may differ, with commas between them."""
+
+    accept: str = Field(default="", max_length=200)
 
 
 class ResumeOrder(Question):
@@ -70,7 +77,10 @@ def show_resume(call: Call) -> dict[str, Any]:
     """What a resume would begin with: its command, and its conditions beside those of the checkpoint."""
     store = call.run
     state = read_run_state(store.root).process
-    found = plan_resume(store, load_run_record(store))
+    accept = [name for name in call.query.accept.split(",") if name]
+    if unknown := sorted({*accept} - ACCEPTABLE):
+        raise Problem(422, "query", f"accept: {unknown[0]!r} is no condition that may differ")
+    found = plan_resume(store, load_run_record(store), accept)
     why_not = f"the run is {state}" if state in GOING_ON else found.why_not
     return found._asdict() | {
         "argv": list(found.argv),
@@ -136,7 +146,14 @@ def recent_acknowledgements(store: RunStore) -> list[dict[str, Any]]:
 ROUTES = [
     Route("GET", "api/runs/{run}/control", show_control, "What was asked of the run", "picochat status RUN"),
     Route("POST", "api/runs/{run}/control", control, "Ask it to stop", "picochat stop RUN", body=ControlOrder),
-    Route("GET", "api/runs/{run}/resume", show_resume, "What a resume begins with", "picochat checkpoint list RUN"),
+    Route(
+        "GET",
+        "api/runs/{run}/resume",
+        show_resume,
+        "What a resume begins with",
+        "picochat checkpoint list RUN",
+        ResumeQuestion,
+    ),
     Route("POST", "api/runs/{run}/resume", resume, "Go on with it", "picochat run --resume", body=ResumeOrder),
     Route("GET", "api/runs/{run}/money", show_money, "Time and money", "picochat status RUN --json"),
 ]

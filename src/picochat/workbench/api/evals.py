@@ -16,7 +16,7 @@ from picochat.core.errors import PicochatError
 from picochat.judgement.benchmark_table import describe_benchmarks, describe_cross_checks
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.sampled import MAX_CORPUS_BYTES, find_faults
-from picochat.views.eval_rows import facets_of
+from picochat.views.eval_rows import CATEGORY_CHARS, facets_of
 from picochat.views.fit import build_fit
 from picochat.views.honesty import build_honesty, show_hit
 from picochat.views.row_index import read_rows
@@ -216,7 +216,7 @@ def _hits(call: Call, store: RunStore, query: HitsQuery) -> Document:
     if (query.set is None) != (query.against is None):
         raise Problem(422, "query", "set and against are given together: which set, found in which text")
     index = index_of(call.bench, store, layout.HONESTY_HITS)
-    name = f"{query.set} in {query.against}" if query.set and query.against else None
+    name = f"{query.set} in {query.against}"[:CATEGORY_CHARS] if query.set and query.against else None
     places = [place for place in range(query.cursor, len(index)) if name is None or index.in_category(place, name)]
     page, rest = places[: query.limit], places[query.limit :]
     try:

@@ -14,7 +14,7 @@ from picochat.workbench.problems import Problem
 from picochat.workbench.routing import Accepted, Call, Question, Route
 
 Profile = Literal["research", "first_release", "skill_release"]
-SETS = ("gate", "preflight")
+SETS = ("gate", "preflight", "verify")
 
 
 class WhichSets(Question):
@@ -53,7 +53,7 @@ class Judging(Question):
 def read_sets(call: Call) -> dict[str, Any]:
     """The document of each set, by name."""
     checks = RunChecks(call.bench, call.names["run"])
-    read = {"gate": checks.gate, "preflight": checks.preflight}
+    read = {"gate": checks.gate, "preflight": checks.preflight, "verify": checks.verify}
     return {"run": call.names["run"], "sets": {name: read[name]() for name in call.query.set.split(",")}}
 
 
@@ -96,7 +96,14 @@ def judge_again(call: Call) -> Accepted:
 
 
 ROUTES = [
-    Route("GET", "api/runs/{run}/checks", read_sets, "Gate and preflight", "picochat gate RUN --json", WhichSets),
+    Route(
+        "GET",
+        "api/runs/{run}/checks",
+        read_sets,
+        "Gate, preflight and verification",
+        "picochat gate RUN --json",
+        WhichSets,
+    ),
     Route("GET", "api/runs/{run}/repair", read_repairs, "What mends a run, in order", "picochat gate RUN", WhichQueue),
     Route("GET", "api/runs/{run}/explain", explain, "One check", "picochat gate RUN --explain CHECK", WhichCheck),
     Route("POST", "api/runs/{run}/gate", judge_again, "Judge again", "picochat gate RUN", body=Judging),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -19,10 +20,11 @@ from picochat.pipeline.launch.dry_run import judge_dry_run, read_dry_run
 from picochat.pipeline.launch.judging import judge_plan, run_of
 from picochat.pipeline.launch.records import LaunchPlan, Target, TargetKind
 from picochat.pipeline.launch.render.table import RENDERINGS
-from picochat.pipeline.launch.steps import SHORT, Desk, launch_steps
+from picochat.pipeline.launch.steps import SHORT, Desk, launch_steps, plan_command
 from picochat.pipeline.plan.cards import Fleet, find_card
 from picochat.pipeline.runner import load_run_record
-from picochat.views.launch import plan_lines
+from picochat.views.checks import check_rows
+from picochat.views.launch import dry_run_line, plan_lines
 from picochat.workbench.bench import is_id
 from picochat.workbench.launching import Confirmed
 from picochat.workbench.problems import Problem, not_found
@@ -230,11 +232,15 @@ def plan_view(call: Call, plan: LaunchPlan) -> dict[str, Any]:
         "gpus": plan.gpus,
         "travels": {"files": len(plan.files), "bytes": sum(file.bytes for file in plan.files)},
         "checks": _judged(call, judged),
-        "dry_run": dry_run,
+        "dry_run": {**dry_run, "rows": _rows(dry_run["checks"])} if dry_run else None,
+        "dry_run_line": dry_run_line(document, dry_run),
         "start": start,
         "audit": desk.audit_lines(digest),
         "steps": [step._asdict() for step in launch_steps(plan, found, datetime.datetime.now(datetime.UTC))],
         "rendering": _rendering(plan),
+        "other_targets": [
+            {"target": kind, "command": plan_command(plan, kind)} for kind in RENDERINGS if kind != plan.target.kind
+        ],
     }
 
 
@@ -243,7 +249,7 @@ def _judged(call: Call, judged: tuple[float, str, list[CheckResult]] | None) -> 
     if judged is None:
         return None
     age_s = call.bench.clock.monotonic() - judged[0]
-    rows = [check.to_json() for check in judged[2]]
+    rows = _rows(check.to_json() for check in judged[2])
     return {
         "judged_at": judged[1],
         "age_s": round(age_s, 1),
@@ -251,6 +257,11 @@ def _judged(call: Call, judged: tuple[float, str, list[CheckResult]] | None) -> 
         "verdict": overall(judged[2]),
         "rows": rows,
     }
+
+
+def _rows(checks: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Check results in the words of every other table of checks."""
+    return [row._asdict() for row in check_rows(checks)]
 
 
 def _rendering(plan: LaunchPlan) -> dict[str, Any]:

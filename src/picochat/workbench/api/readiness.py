@@ -16,12 +16,11 @@ from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.readiness import ask_readiness, judge_targets
 from picochat.pipeline.preflight.machine import ask_doctor
 from picochat.views.budget import budget_json, budget_rows
-from picochat.views.check_sets import row_json
 from picochat.views.checks import UNKNOWN
 from picochat.views.prediction import prediction_notes, prediction_table
-from picochat.views.resuming import begin_words, setting
+from picochat.views.rework import settings_words
 from picochat.workbench.bench import Workbench
-from picochat.workbench.check_sets import TITLES, RunChecks
+from picochat.workbench.check_sets import RunChecks
 from picochat.workbench.routing import Call, Route
 
 PREDICTED_FILES = (layout.PREDICTION, layout.PREDICTION_CHECK, layout.report_path(layout.BASE), layout.RUN)
@@ -35,14 +34,10 @@ def read_token_budget(call: Call) -> dict[str, Any]:
     rows = (checks.found(layout.GATE, "gate").document or {}).get("checks", ())
     gate = next((row for row in rows if row["id"] == RATIO_CHECK), None)
     facts = checks.facts()
-    _, values = begin_words(facts.record)
-    words = ["picochat", "plan", facts.profile or "PROFILE"]
-    for key, value in sorted(values.items()):
-        words += ["--set", setting(key, value)]
     return found | {
         "rows": budget_rows(found),
-        "gate": row_json(gate, run=checks.run, profile=facts.profile, titles=TITLES) if gate else None,
-        "command": shlex.join([*words, "--json"]),
+        "gate": checks.shown([gate])[0] if gate else None,
+        "command": f"picochat plan {shlex.quote(facts.profile or 'PROFILE')}{settings_words(facts)} --json",
     }
 
 
@@ -59,9 +54,7 @@ def read_readiness(call: Call) -> dict[str, Any]:
         return {"state": "unreadable", "why": err.detail, "trained": None, "targets": []}
     targets = [target.to_json() for target in judge_targets(question)]
     for target in targets:
-        target["rows"] = [
-            row_json(check, run=checks.run, profile=question.profile, titles=TITLES) for check in target.pop("checks")
-        ]
+        target["rows"] = checks.shown(target.pop("checks"), plan=target["plan"])
     trained = checks.store.has(layout.report_path(layout.BASE))
     return {"state": "ready", "why": "", "trained": trained, "targets": targets}
 

@@ -18,6 +18,7 @@ from picochat.workbench.api import (
     processes,
     readiness,
     runs,
+    scale,
     streams,
     system,
 )
@@ -34,6 +35,7 @@ ROUTES: list[Route] = [
     *processes.ROUTES,
     *control.ROUTES,
     *plans.ROUTES,
+    *scale.ROUTES,
     *gate.ROUTES,
     *readiness.ROUTES,
     *lineage.ROUTES,

@@ -39,7 +39,8 @@ function Filters({ data, query, set, others }) {
   const change = (patch) => setQuery({ ...START, ...patch });
   const filters = query.against ? [...FILTERS, FLIPPED] : FILTERS;
   const many = (key) => (counts?.[key] === undefined ? "" : ` (${integer(counts[key])})`);
-  const categories = (counts?.categories ?? []).map(({ category, n }) => [category, `${category || "(none)"} (${integer(n)})`]);
+  const categories = (counts?.categories ?? []).map(({ category, title, n }) => (
+    [category, `${cut(title) || "(none)"} (${integer(n)})`]));
   return html`<form class="controls" role="search" onSubmit=${(event) => event.preventDefault()}>
     <${Pick} label="Set" value=${set} onPick=${(value) => change({ set: value, category: null })}
       options=${sets.map(({ set: key, title, there }) => [key, `${title}${there ? "" : " (none)"}`])} />
@@ -49,9 +50,16 @@ function Filters({ data, query, set, others }) {
       options=${[["", "all"], ...categories]} />
     <${Pick} label="Beside" value=${query.against ?? ""} options=${[["", "no other run"], ...others.map((name) => [name, name])]}
       onPick=${(value) => change({ against: value, filter: query.filter === "flipped" ? null : query.filter })} />
-    <label class="pick">Search <input type="search" value=${query.q ?? ""} maxlength="200"
+    <label class="pick">Search <input type="search" value=${query.q ?? ""} maxlength="200" onKeyDown=${leave}
       onChange=${(event) => change({ q: event.currentTarget.value })} /></label>
   </form>`;
+}
+
+// Esc leaves the field and keeps what was searched for; the browser would empty it.
+function leave(event) {
+  if (event.key !== "Escape") return;
+  event.preventDefault();
+  event.currentTarget.blur();
 }
 
 function Pick({ label, value, options, onPick }) {

@@ -6,7 +6,7 @@ import { Loading, Partial } from "../parts/states.js";
 
 const CURVES = [
   ["Loss", ["loss"]],
-  ["Held-out bits a byte", ["bpb"]],
+  ["Held-out bits a byte", ["val_bpb"]],
   ["Tokens a second", ["tokens_per_s"]],
 ];
 const TITLES = { base: "Base", sft: "SFT" };

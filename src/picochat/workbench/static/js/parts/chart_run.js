@@ -26,6 +26,8 @@ export function RunChart({ run, stage, keys, title, name = keys.join("-"), view 
   const logs = useMemo(() => ({ x: shown?.log.x ?? false, y: shown?.log.y ?? false }), [shown?.log.x, shown?.log.y]);
   if (!shown) return error ? html`<${ProblemBox} error=${error} onRetry=${reload} />` : html`<div class="chart waiting" aria-busy="true"></div>`;
   if (quiet && shown.series.every(({ points }) => points.usable === 0)) return null;
+  if (shown.series.length === 0) return html`<figure class="chart" data-chart=${name}><div class="chart-head"><${level ?? "h3"}>${title}<//></div>
+    <p class="chart-empty">${unknown ?? "no value is known"}</p></figure>`;
   const unit = shown.series[0].unit;
   const lines = references ?? about?.references ?? [];
   return html`${state === "stale" && html`<${Stale} since=${since} why=${error?.detail} />`}

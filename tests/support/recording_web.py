@@ -1,0 +1,72 @@
+"""`picochat web` whose launches go to a machine that only writes down what it would start.
+
+    python -m tests.support.recording_web RUNS FILE [KEY=VALUE ...]       prints the link; FILE gets a line a start
+
+recording(runs)      the process, as a test uses it; starts(process) reads the file
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.launch_room import RecordingMachine
+from tests.support.tiny_run import ROOT, environment
+from tests.support.web_process import WebProcess, read_link
+
+FILE = "starts.jsonl"
+
+
+@contextmanager
+def recording(runs: Path) -> Iterator[WebProcess]:
+    """A server of its own process on a free port, ended after use."""
+    env = environment()
+    env["PYTHONPATH"] = f"{env['PYTHONPATH']}{os.pathsep}{ROOT}"
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.recording_web", str(runs), str(runs.parent / FILE)],
+        cwd=runs.parent,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        process = WebProcess(popen, read_link(popen), runs)
+        yield process
+        if popen.poll() is None:
+            assert process.stop() == 0
+    finally:
+        popen.kill()
+        popen.wait()
+        for stream in (popen.stdout, popen.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def starts(process: WebProcess) -> list[dict[str, Any]]:
+    """What would have been started."""
+    path = process.runs.parent / FILE
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def main(argv: list[str]) -> None:
+    from picochat.workbench.bench import Workbench
+    from picochat.workbench.server import bind, serve_forever
+    from picochat.workbench.sessions import Sessions
+
+    machine = RecordingMachine(Path(argv[1]))
+    listener = bind("127.0.0.1", 0)
+    sessions = Sessions(listener.getsockname()[1])
+    bench = Workbench(Path(argv[0]), sessions=sessions, make_provider=lambda plan, store: machine)
+    print(f"picochat web: http://127.0.0.1:{sessions.port}/#token={sessions.token}", flush=True)
+    serve_forever(listener, bench)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
