@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import digest_of
-from picochat.views.run_file import number, objects, value_at
+from picochat.views.artifact_state import objects
+from picochat.views.reading import number_of, value_at
 from picochat.views.shown import LIST_CHARS, WHOLE_CHARS, shown, shown_list
 
 Row = Mapping[str, Any]
@@ -174,13 +175,13 @@ def _options(row: Row, limit: int) -> list[Shown]:
     """Options with their log-likelihoods: `right` is the expected one, `chosen` the likeliest by the raw sum."""
     if "good" in row and "bad" in row:
         texts, right = [row[side] for side in _SCORED_PAIR], 0
-        raw = [number(row.get(f"{side}_logprob")) for side in _SCORED_PAIR]
+        raw = [number_of(row.get(f"{side}_logprob")) for side in _SCORED_PAIR]
         per_byte: list[float | int | None] = [None, None]
     else:
         texts, right = _list(row.get("options")), _right(row)
         found = objects(row.get("option_scores")) or objects(row.get("scores"))
-        raw = [number(value_at(entry, "raw")) for entry in found]
-        per_byte = [number(value_at(entry, "per_byte")) for entry in found]
+        raw = [number_of(value_at(entry, "raw")) for entry in found]
+        per_byte = [number_of(value_at(entry, "per_byte")) for entry in found]
     raw = raw if len(raw) == len(texts) else [None] * len(texts)
     per_byte = per_byte if len(per_byte) == len(texts) else [None] * len(texts)
     known = [value for value in raw if value is not None]

@@ -12,15 +12,16 @@ from pydantic import Field
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
+from picochat.core.confined import open_below, reason_of
 from picochat.core.errors import PicochatError
 from picochat.judgement.benchmark_table import describe_benchmarks, describe_cross_checks
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.sampled import MAX_CORPUS_BYTES, find_faults
+from picochat.views.artifact_state import made_on, read_artifact, weights_now
 from picochat.views.eval_rows import CATEGORY_CHARS, facets_of
 from picochat.views.fit import build_fit
 from picochat.views.honesty import build_honesty, show_hit
 from picochat.views.row_index import read_rows
-from picochat.views.run_file import made_on, open_file, read_artifact, weights_now
 from picochat.views.samples import build_grid, read_samples, shown_samples
 from picochat.workbench.bench import is_kind
 from picochat.workbench.eval_rows import RowPages, RowsQuery, index_of, list_sets, path_of
@@ -149,7 +150,7 @@ def _corpus(store: RunStore) -> tuple[Path, Path] | None:
     names = layout.CORPUS, layout.CORPUS_DOCUMENTS
     for name in names:
         try:
-            with open_file(store.root, name) as stream:
+            with open_below(store.root, name) as stream:
                 if stream.seek(0, 2) > MAX_CORPUS_BYTES:
                     return None
         except OSError:
@@ -179,7 +180,7 @@ def _benchmarks(store: RunStore) -> Document:
         evidence = RunEvidence(store)
         tables = describe_benchmarks(evidence), describe_cross_checks(evidence)
     except (PicochatError, OSError) as err:
-        return answer | {"state": "unreadable", "why": err.detail if isinstance(err, PicochatError) else str(err)}
+        return answer | {"state": "unreadable", "why": err.detail if isinstance(err, PicochatError) else reason_of(err)}
     return answer | {"benchmarks": tables[0], "cross_checks": tables[1]}
 
 
