@@ -19,8 +19,11 @@ from picochat.views.shown import LIST_CHARS, WHOLE_CHARS, shown, shown_list
 Row = Mapping[str, Any]
 Shown = dict[str, Any]
 Decode = Callable[[list[int]], str]
-FLAGS = ("echo", "repetition", "unfinished", "unsupported")
+FLAGS = ("echo", "repetition", "unfinished", "unsupported", "refused")
+"""Faults of a reply; the last one is a harmless request that was refused."""
+BENIGN, REFUSED = "benign", "refused"
 PASS, FAIL = "pass", "fail"
+BENIGN_TWINS = " (benign)"
 CATEGORY_CHARS = 200
 """A longer name is one of a hostile or broken row; it is found by its beginning."""
 _ROLES = ("system", "user", "assistant", "tool")
@@ -68,15 +71,16 @@ def category_of(row: Row) -> str:
     """Category, paradigm or group; benign twins stand apart from their category. Of a hit: what stands where."""
     if "against" in row and "set" in row:
         return f"{row['set']} in {row['against']}"
-    if row.get("rule") == "benign":
-        return f"{row.get('category')} (benign)"
+    if row.get("rule") == BENIGN:
+        return f"{row.get('category')}{BENIGN_TWINS}"
     if "model" in row and "kind" in row:
         return f"{row['model']}: {row['kind']}"
     return next((str(row[key]) for key in ("category", "paradigm", "group") if row.get(key) is not None), "")
 
 
 def _flags(row: Row) -> tuple[str, ...]:
-    return tuple(flag for flag in FLAGS if row.get(flag) is True)
+    faults = [flag for flag in FLAGS if flag != REFUSED and row.get(flag) is True]
+    return (*faults, REFUSED) if row.get("rule") == BENIGN and row.get("reason") == REFUSED else tuple(faults)
 
 
 def text_of(row: Row) -> str:

@@ -5,11 +5,12 @@ Numbers are those of honesty.json, memorisation.json and eval/report.json; what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from picochat.views.artifact_state import Artifact, objects
 from picochat.views.fit import SETS, read_interval, read_rate
-from picochat.views.reading import dict_of, number_of, value_at
+from picochat.views.reading import dict_of, number_of, numbers_of, value_at
 from picochat.views.shown import LIST_CHARS, WHOLE_CHARS, shown, shown_list
 
 Document = dict[str, Any]
@@ -20,18 +21,39 @@ COUNTS = ("items", "dirty", "clean", "uncheckable")
 FAULTS = ("echo", "repetition", "unfinished", "unsupported", "benign")
 _SIDES = ("all", "clean", "dirty", "uncheckable")
 MAX_IDS = 200
+OTHER_ROWS = "its rows are others than those that were looked for"
 
 
-def build_honesty(found: Artifact, known: Artifact, evaluated: Artifact, summary: Artifact) -> Document:
-    """The page from four artifacts, each of which may be missing."""
+def build_honesty(
+    found: Artifact,
+    known: Artifact,
+    evaluated: Artifact,
+    summary: Artifact,
+    refused: Mapping[str, Document | None] | None = None,
+) -> Document:
+    """The page from four artifacts, each of which may be missing. `refused` are rates of over-refusal by set."""
     return {
-        "contamination": _contamination(found, summary),
+        "contamination": _contamination(found, summary, list_rescan(found, evaluated)),
         "memorisation": _memorisation(known),
-        "replies": _replies(evaluated),
+        "replies": _replies(evaluated, refused or {}),
     }
 
 
-def _contamination(found: Artifact, summary: Artifact) -> Document:
+def list_rescan(found: Artifact, evaluated: Artifact) -> list[str]:
+    """Sets whose rows are other files than those that were looked for: what was found says nothing of them."""
+    scanned, asked = _inputs(found), _inputs(evaluated)
+    sources = {name: value_at(entry, "source") for name, entry in dict_of(evaluated.value("sets")).items()}
+    judged = {name: str(path) for name, path in sources.items() if name in dict_of(found.value(SECTION, "sets"))}
+    return [name for name, path in judged.items() if path in asked and asked[path] != scanned.get(path)]
+
+
+def _inputs(artifact: Artifact) -> dict[str, str]:
+    """Digests of the files that a report says it read, by path."""
+    listed = objects(artifact.value("manifest", "inputs"))
+    return {str(entry.get("path")): str(entry.get("sha256")) for entry in listed}
+
+
+def _contamination(found: Artifact, summary: Artifact, rescan: list[str]) -> Document:
     section = dict_of(found.value(SECTION))
     scores = dict_of(summary.value("facts", SECTION, "sets"))
     matrix = [_cell(entry) for entry in objects(section.get("matrix"))]
@@ -51,10 +73,9 @@ def _contamination(found: Artifact, summary: Artifact) -> Document:
         "not_scanned": [
             {key: shown(entry.get(key), 300) for key in ("set", "reason")}
             for entry in objects(section.get("not_scanned"))
-        ],
-        "rules": {
-            str(key): value for key, value in dict_of(section.get("rules")).items() if number_of(value) is not None
-        },
+        ]
+        + [{"set": shown(name, 200), "reason": OTHER_ROWS} for name in rescan],
+        "rules": {key: value for key, value in numbers_of(section.get("rules")).items() if value is not None},
     }
 
 
@@ -142,12 +163,13 @@ def _by_copies(entry: Any) -> list[tuple[int, Any]]:
     return [(int(copies), bits) for copies, bits in found.items() if copies.isascii() and copies.isdecimal()]
 
 
-def _replies(evaluated: Artifact) -> Document:
-    """Faults of replies by set; `benign` are harmless requests that were answered: the rest of them is over-refusal."""
+def _replies(evaluated: Artifact, refused: Mapping[str, Document | None]) -> Document:
+    """Faults of replies by set; `benign` are harmless requests that were answered rightly, `refused` those refused."""
     sets = {}
     for name, title in SETS.items():
         summary = evaluated.value("sets", name, "summary")
         sets[name] = {"title": title} | {fault: read_rate(value_at(summary, fault)) for fault in FAULTS}
+        sets[name]["refused"] = read_rate(refused.get(name))
     return {"source": evaluated.shown, "sets": sets}
 
 

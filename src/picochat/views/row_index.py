@@ -18,7 +18,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_bytes
 from picochat.core.jsonio import parse_json
 from picochat.views.artifact_state import NOT_YET
-from picochat.views.eval_rows import FAIL, FLAGS, PASS, Facets, facets_of
+from picochat.views.eval_rows import BENIGN_TWINS, FAIL, FLAGS, PASS, REFUSED, Facets, facets_of
 from picochat.views.shown import shown
 
 MAX_ROWS = 2_000_000
@@ -94,6 +94,12 @@ class RowIndex:
                 for name, number in sorted(self.names.items())
             ],
         }
+
+    def benign(self) -> tuple[int, int]:
+        """Harmless requests that were refused, and all of them."""
+        twins = {number for name, number in self.names.items() if name.endswith(BENIGN_TWINS)}
+        places = [place for place, number in enumerate(self.categories) if number in twins]
+        return sum(self.has_flag(place, REFUSED) for place in places), len(places)
 
     def by_id(self) -> dict[int, int]:
         """Place by the digest of the id; of an id that stands twice the first."""

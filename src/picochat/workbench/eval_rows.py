@@ -20,7 +20,7 @@ from picochat.workbench.bench import Workbench, is_id
 from picochat.workbench.problems import Problem, not_found
 from picochat.workbench.routing import Question
 
-Wanted = Literal["all", "pass", "fail", "echo", "repetition", "unfinished", "unsupported", "flipped"]
+Wanted = Literal["all", "pass", "fail", "echo", "repetition", "unfinished", "unsupported", "refused", "flipped"]
 MAX_PAGE = 200
 SEARCHED_ROWS = 20_000
 """A search looks through so many rows, then answers with where it goes on."""

@@ -14,6 +14,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.core.confined import open_below, reason_of
 from picochat.core.errors import PicochatError
+from picochat.evals.summarise import rate_of
 from picochat.judgement.benchmark_table import describe_benchmarks, describe_cross_checks
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.sampled import MAX_CORPUS_BYTES, find_faults
@@ -204,13 +205,26 @@ def show_honesty(call: Call) -> Document:
     """Contamination with both passages, memorisation, and faults of replies."""
     store, query = call.run, call.query
     names = (layout.HONESTY, layout.MEMORISATION, layout.report_path(layout.EVAL), layout.SUMMARY)
-    paths = [store.path(name) for name in names]
+    rows = {name: path_of(name) for name in ("fit", "heldout", "eval")}
+    manifest = f"{layout.checkpoint_dir(layout.SFT)}/{layout.CKPT_MANIFEST}"
+    paths = [store.path(name) for name in (*names, *rows.values(), manifest)]
 
     def build() -> Document:
-        return build_honesty(*(read_artifact(store.root, name) for name in names))
+        refused = {name: _over_refusal(call, store, path) for name, path in rows.items()}
+        found, known, evaluated, summary = (read_artifact(store.root, name) for name in names)
+        now = weights_now(store.root, layout.SFT)
+        known = made_on(known, now, known.value("models", layout.SFT, "weights_digest"))
+        evaluated = made_on(evaluated, now, evaluated.value("weights_digest"))
+        return build_honesty(found, known, evaluated, summary, refused)
 
     document = call.bench.memo.read(("honesty", store.root), paths, build)
     return document | {"hits": _hits(call, store, query), "commands": _honesty_commands(store)}
+
+
+def _over_refusal(call: Call, store: RunStore, path: str) -> Document | None:
+    """The rate of refused harmless requests, counted from the stored reasons; None where none was asked."""
+    refused, asked = index_of(call.bench, store, path).benign()
+    return rate_of(place < refused for place in range(asked)) if asked else None
 
 
 def _hits(call: Call, store: RunStore, query: HitsQuery) -> Document:
