@@ -11,12 +11,12 @@ import { Verdict } from "../parts/verdict.js";
 
 const right = { align: "right", sort: true };
 const COLUMNS = [
-  { key: "folder", title: "Folder", render: (row) => html`<code class="path">${row.folder}</code>${row.problem
-    && html`<span class="fact-note">${row.problem}</span>`}` },
-  { key: "role", title: "Kind", render: (row) => html`${row.role}${row.chosen && html`<span class="fact-note">holds the ${row.chosen} weights</span>`}` },
-  { key: "complete", title: "Complete", render: (row) => html`<${Verdict} value=${row.complete ? "pass" : "block"}
+  { key: "folder", title: "Folder", render: (row) => html`<div><code class="path">${row.folder}</code>${row.problem
+    && html`<span class="fact-note">${row.problem}</span>`}</div>` },
+  { key: "role", title: "Kind", render: (row) => html`<div>${row.role}${row.chosen && html`<span class="fact-note">the ${row.chosen} weights</span>`}</div>` },
+  { key: "complete", title: "Complete", render: (row) => html`<div><${Verdict} value=${row.complete ? "pass" : "block"}
     note=${row.complete ? "files and sizes" : "ignored"} />${row.ships
-    && html` <span class="badge active"><span class="sign" aria-hidden="true">→</span>ships</span>`}` },
+    && html` <span class="badge active"><span class="sign" aria-hidden="true">→</span>ships</span>`}</div>` },
   { key: "step", title: "Step", ...right, render: (row) => integer(row.step) },
   { key: "tokens_seen", title: "Tokens", ...right, render: (row) => count(row.tokens_seen) },
   { key: "bpb", title: "BPB", ...right, render: (row) => bpb(row.bpb) },

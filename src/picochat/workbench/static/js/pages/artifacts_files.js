@@ -19,11 +19,11 @@ export function State({ value, note = null }) {
 }
 
 const COLUMNS = [
-  { key: "path", title: "File", sort: true, render: (file) => html`<code class="path">${file.path}</code>${
-    file.why && file.state !== "unverified" && html`<span class="fact-note">${file.why}</span>`}` },
-  { key: "state", title: "State, hashed", sort: (file) => -ORDER.indexOf(file.state) + (file.stale ? 0.5 : 0), render: (file) => html`<${State}
+  { key: "path", title: "File", sort: true, render: (file) => html`<div><code class="path">${file.path}</code>${
+    file.why && file.state !== "unverified" && html`<span class="fact-note">${file.why}</span>`}</div>` },
+  { key: "state", title: "State, hashed", sort: (file) => -ORDER.indexOf(file.state) + (file.stale ? 0.5 : 0), render: (file) => html`<div><${State}
     value=${file.state} note=${file.checked_at && age(file.checked_at)} />${file.stale && html` <${Verdict} value="stale" />
-    <span class="fact-note path">since ${file.stale_because}</span>`}` },
+    <span class="fact-note path">since ${file.stale_because}</span>`}</div>` },
   { key: "sha256", title: "sha256", render: (file) => file.sha256 && html`<span class="digest-cell"><code>${digest(file.sha256)}</code>
     <${CopyButton} text=${file.sha256} what="Digest copied" /></span>` },
   { key: "bytes", title: "Size", align: "right", sort: true, render: (file) => bytes(file.bytes) },

@@ -67,11 +67,11 @@ function columns(labels, links) {
   const named = (paths) => paths.map(({ path, files, broken }) => `${labels.get(path)} (${integer(files)}${broken ? ", broken" : ""})`).join(", ");
   const { page, run, query } = route.value;
   return [
-    { key: "label", title: "Record", render: (record) => html`<a href=${href(page, { run, query: { ...query, record: record.path } })}>${record.label}</a>
-      <span class="fact-note path">${record.path}</span>` },
-    { key: "state", title: "State", render: (record) => html`${record.state === "verified" ? null : html`<${Verdict} value="block" note=${record.problem || record.state} />`}${
+    { key: "label", title: "Record", render: (record) => html`<div><a href=${href(page, { run, query: { ...query, record: record.path } })}>${record.label}</a>
+      <span class="fact-note path">${record.path}</span></div>` },
+    { key: "state", title: "State", render: (record) => html`<div>${record.state === "verified" ? null : html`<${Verdict} value="block" note=${record.state} /><span class="fact-note">${record.problem}</span>`}${
       record.broken_files > 0 && html`<${Verdict} value="block" note=${`${integer(record.broken_files)} of its files`} />`}
-      ${record.stale ? html`<${Verdict} value="stale" note=${`since ${record.stale_because}`} />` : record.state === "verified" && record.broken_files === 0 && html`<${Verdict} value="pass" />`}` },
+      ${record.stale ? html`<${Verdict} value="stale" /><span class="fact-note path">since ${record.stale_because}</span>` : record.state === "verified" && record.broken_files === 0 && html`<${Verdict} value="pass" />`}</div>` },
     { key: "from", title: "Read from (files)", render: (record) => named(links.filter(({ to }) => to === record.path).map((link) => ({ ...link, path: link.from }))) },
     { key: "to", title: "Read by (files)", render: (record) => named(links.filter(({ from }) => from === record.path).map((link) => ({ ...link, path: link.to }))) },
   ];

@@ -9,8 +9,8 @@ import { Verdict } from "../parts/verdict.js";
 
 const right = { align: "right", sort: true };
 const SOURCES = [
-  { key: "id", title: "Source", render: (row) => html`${row.hub_dataset ?? row.id ?? UNKNOWN}${row.documents_are === "guessed"
-    && html` <${Verdict} value="warn" note="documents are guessed" />`}` },
+  { key: "id", title: "Source", render: (row) => html`<div>${row.hub_dataset ?? row.id ?? UNKNOWN}${row.documents_are === "guessed"
+    && html` <${Verdict} value="warn" note="documents are guessed" />`}</div>` },
   { key: "licence", title: "Licence", render: (row) => known(row, "licence") },
   { key: "revision", title: "Revision", render: (row) => known(row, "revision") },
   { key: "read", title: "Read", ...right, render: (row) => integer(row.read) },
@@ -81,8 +81,8 @@ function shares({ documents, val_documents: val }) {
 function dropColumns(run) {
   const link = ({ reason }) => href("data", { run, query: { tab: "dropped", reason } });
   return [
-    { key: "reason", title: "Reason", render: (row) => html`<a href=${link(row)}>${row.reason.replaceAll("_", " ")}</a>
-      <span class="fact-note">${row.says}</span>` },
+    { key: "reason", title: "Reason", render: (row) => html`<div><a href=${link(row)}>${row.reason.replaceAll("_", " ")}</a>
+      <span class="fact-note">${row.says}</span></div>` },
     { key: "documents", title: "Documents", ...right, render: (row) => integer(row.documents) },
   ];
 }
@@ -123,8 +123,8 @@ function ChatSides({ categories, ...chat }) {
 function ReadBack({ checks }) {
   const rows = Object.entries(checks).map(([key, value]) => ({ key, title: CHECKS[key] ?? key.replaceAll("_", " "), value }));
   const columns = [
-    { key: "title", title: "Read back from disk", render: (row) => html`${row.title}${LEAKS.includes(row.key) && row.value > 0
-      && html` <${Verdict} value="block" />`}` },
+    { key: "title", title: "Read back from disk", render: (row) => html`<div>${row.title}${LEAKS.includes(row.key) && row.value > 0
+      && html` <${Verdict} value="block" />`}</div>` },
     { key: "value", title: "Documents", align: "right", render: (row) => integer(row.value) },
   ];
   return html`<${Section} id="checks" title="Checks of the written corpus">

@@ -11,9 +11,9 @@ const COLUMNS = [
     ? html`<span class="muted">line at byte ${row.offset}: ${row.problem}</span>`
     : html`<span class="path">${row.name ?? UNKNOWN}</span>` },
   { key: "source", title: "Source" },
-  { key: "reason", title: "Reason", render: (row) => row.reason && html`${row.reason.replaceAll("_", " ")}
-    <span class="fact-note">${why(row)}</span>` },
-  { key: "setting", title: "Decided by", render: (row) => row.setting && html`<code>${row.setting}</code> = ${limit(row.limit)}` },
+  { key: "reason", title: "Reason", render: (row) => row.reason && html`<div>${row.reason.replaceAll("_", " ")}
+    <span class="fact-note">${why(row)}</span></div>` },
+  { key: "setting", title: "Decided by", render: (row) => row.setting && html`<div><code>${row.setting}</code> = ${limit(row.limit)}</div>` },
 ];
 
 function why(row) {

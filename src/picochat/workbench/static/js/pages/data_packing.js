@@ -30,7 +30,7 @@ const MATRIX = [
   { key: "answer", title: "Answer", ...right, render: (row) => integer(row.answer) },
   { key: "both", title: "Both", ...right, render: (row) => integer(row.both) },
   { key: "dirty", title: "Found", ...right, render: (row) => (row.dirty > 0
-    ? html`<b>${integer(row.dirty)}</b> ${percent(row.dirty / row.items)}` : integer(row.dirty)) },
+    ? html`<span><b>${integer(row.dirty)}</b> ${percent(row.dirty / row.items)}</span>` : integer(row.dirty)) },
 ];
 
 export function Packing({ run, packing, contamination }) {

@@ -17,8 +17,8 @@ const STATES = { running: ["▶", "active"], finished: ["■", "neutral"], lost:
 export function Commands({ run, query }) {
   const found = useResource("api/processes", { params: { run }, run, kinds: ["processes"] });
   const columns = [
-    { key: "title", title: "Command", render: (row) => html`<a href=${href("events", { run, query: { tab: "commands", process: row.id } })}>${row.title || row.id}</a>
-      <span class="fact-note path">${row.command}</span>` },
+    { key: "title", title: "Command", render: (row) => html`<div><a href=${href("events", { run, query: { tab: "commands", process: row.id } })}>${row.title || row.id}</a>
+      <span class="fact-note path">${row.command}</span></div>` },
     { key: "state", title: "State", render: (row) => html`<${State} ...${row} />` },
     { key: "started_at", title: "Began", render: (row) => row.started_at && age(row.started_at) },
     { key: "duration_s", title: "Took", align: "right", render: (row) => duration(row.duration_s) },
