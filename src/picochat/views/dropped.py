@@ -32,6 +32,8 @@ def _row(
         return None if asked else _problem(offset, "the line is too long to be read")
     if reason is not None and reason.encode() not in line:  # most lines are seen through at once
         return None
+    if name is not None and _is_plain(name) and name.lower().encode() not in line.lower():
+        return None
     try:
         row = dict_of(parse_json(line, "the line"))
     except PicochatError as err:
@@ -54,6 +56,11 @@ def _row(
         "problem": "",
         **explain_reason(code, run),
     }
+
+
+def _is_plain(name: str) -> bool:
+    """Whether the name stands in a JSON line as it is written here, whatever its case."""
+    return name.isascii() and name.isprintable() and not set(name) & {'"', "\\"}
 
 
 def _problem(offset: int, text: str) -> dict[str, Any]:

@@ -87,3 +87,9 @@ def test_lines_that_are_no_rows_say_so_and_hostile_names_are_plain(tmp_path: Pat
     found = dropped(tmp_path / "dropped").rows
     assert [bool(row["problem"]) for row in found] == [True, True, True, False]
     assert found[3]["name"] == r"\u202e<b>\x1b[1m" and found[3]["says"] == "made up"
+
+
+@pytest.mark.parametrize("name", ['a "quoted" name', "back\\slash", "GRÖSSE", "tab\there"])
+def test_names_that_json_writes_otherwise_are_found_too(tmp_path: Path, name: str):
+    (tmp_path / "dropped").write_bytes(canonical_json({"name": name, "reason": "binary"}) + b"\n")
+    assert len(dropped(tmp_path / "dropped", name=name.lower()).rows) == 1
