@@ -5,6 +5,7 @@ import { useResource } from "../live.js";
 import { href } from "../router.js";
 import { Command } from "../parts/command.js";
 import { Facts, PageHead, Section } from "../parts/page.js";
+import { RunControl, TimeAndMoney } from "../parts/run_control.js";
 import { Partial, Resource } from "../parts/states.js";
 import { RunState, Verdict } from "../parts/verdict.js";
 import { SmallCurves } from "./overview_curves.js";
@@ -47,6 +48,8 @@ function Glance({ data, name }) {
     </div>
     <${SmallCurves} run=${name} stage=${facts.tokens.stage ?? "base"} />
     <${Files} files=${files} run=${name} />
+    ${data.run.process !== "finished" && html`<${Section} id="control" title="Control"><div class="columns">
+      <${RunControl} run=${name} /><div><${TimeAndMoney} run=${name} /></div></div><//>`}
   </div>`;
 }
 
