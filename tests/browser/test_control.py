@@ -29,6 +29,7 @@ def test_a_run_of_a_terminal_stops_with_75_and_is_gone_on_with(
     root = runs / "training"
     with training(runs, **PRICED) as popen:
         page = opened(workbench, "#/runs/training")
+        page.click("details.control > summary")
         facts = page.locator("dl.facts", has_text="Accrued")
         expect(facts).to_contain_text("$360.00 an hour")
         expect(facts).to_contain_text("$500.00")
@@ -65,6 +66,7 @@ def test_a_run_of_a_terminal_stops_with_75_and_is_gone_on_with(
 def test_stop_now_wants_the_word_and_saves_nothing(runs: Path, workbench: WebProcess, opened: Callable[..., Any]):
     with training(runs, **(LONG | {"base.loop.save_every": 0})) as popen:
         page = opened(workbench, "#/runs/training")
+        page.click("details.control > summary")
         page.click("summary:has-text('Stop without a checkpoint')")
         page.click("button:has-text('Stop now')")
         submit = page.locator("dialog[open] button[type=submit]")
