@@ -181,8 +181,10 @@ def _measure(
     first = values[0]
     deltas: list[Any] = [None]
     for value, error in zip(values[1:], errors[1:], strict=True):
-        unknown = not comparable or value is None or first is None
-        deltas.append(None if unknown else _delta(first, value, errors[0], error))
+        if comparable and value is not None and first is not None:
+            deltas.append(_delta(first, value, errors[0], error))
+        else:
+            deltas.append(None)
     intervals = [
         None if value is None or error is None else [value - Z95 * error, value + Z95 * error]
         for value, error in zip(values, errors, strict=True)
