@@ -238,6 +238,7 @@ def test_a_parent_outside_of_the_folder_is_not_looked_into(api: Api, tmp_path: P
     write_record(tmp_path / "elsewhere", profile="tiny", config={"secret": 1}, origins={})
     config = {"sft": {"base": str(tmp_path / "elsewhere" / "base" / "checkpoint")}}
     write_record(api.bench.runs / "sft", profile="tiny", config=config, origins={})
+    write_record(api.bench.runs / "elsewhere", profile="tiny", config={"of": "the same name"}, origins={})
     assert api.document("runs/sft/config")["parent"] is None
     assert api.get("runs/sft/config?against=parent").status_code == 404
 
