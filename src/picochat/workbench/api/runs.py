@@ -125,5 +125,5 @@ def send_file(call: Call) -> Response:
 ROUTES = [
     Route("GET", "api/runs", list_runs, "All runs of the folder", "picochat runs --json"),
     Route("GET", "api/runs/{run}", show_run, "One run at a glance", "picochat status RUN --json"),
-    Route("GET", "api/runs/{run}/files/{name}", send_file, "A page or record of a run", "picochat report RUN"),
+    Route("GET", "api/runs/{run}/files/{name}", send_file, "A page or record of a run", "picochat gate RUN"),
 ]
