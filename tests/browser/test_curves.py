@@ -190,8 +190,16 @@ def test_a_resume_is_one_seam(workbench: WebProcess, opened: Opened, runs: Path)
         figure.get_by_role("button", name="Next page").click()
     assert repeated == 50 and [len(x["1"]), len(x["2"])] == [150, 200]
     assert all(places == sorted(set(places)) for places in x.values())
-    marks = page.get_by_role("table", name="Events on the axis").inner_text()
-    assert "step rejected by the guard" in marks and "221" in marks
+    marks = page.get_by_role("table", name="Events on the axis")
+    assert "step rejected by the guard" in marks.inner_text() and "221" in marks.inner_text()
+    where = marks.get_by_role("link", name="step rejected by the guard").get_attribute("href")
+    figure.locator(".u-over").scroll_into_view_if_needed()
+    box = figure.locator(".u-over").bounding_box()
+    # The axis goes from 0.1 s to 35.02 s with a margin of 1.5 % at both ends.
+    share = (27.06 - 0.1 + 0.5238) / (34.92 * 1.03)
+    page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] - 7)
+    wait_address(page, f"events?offset={where.rpartition('=')[2]}")
+    page.get_by_role("heading", name="Events", exact=True).first.wait_for()
 
 
 def test_a_spike_of_one_point_survives(workbench: WebProcess, opened: Opened, runs: Path) -> None:
