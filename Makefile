@@ -81,6 +81,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/ddp_cost.py
 	$(BIN)/python benchmarks/plan_memory.py
 	$(BIN)/python benchmarks/plan_speed.py
+	$(BIN)/python benchmarks/workbench_series.py
 	$(BIN)/python benchmarks/encode_speed.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/near_duplicates.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/contamination.py $(REAL_DATA_OPTION)
