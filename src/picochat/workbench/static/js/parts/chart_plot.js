@@ -8,7 +8,8 @@ import { placeText, placesOf, valueText } from "./chart_model.js";
 const DRAG_PX = 6;
 const LETTER_PX = 6.3;
 const MOST_LABEL_PX = 110;
-const AXIS_PX = 58;
+const LEAST_AXIS_PX = 40;
+const NARROW_PX = 440;
 
 export class Plot {
   /** `host` is an empty element; `act` has `zoom(from, to)`, `point(x)`, `leave()` and `click(x)`. */
@@ -97,7 +98,7 @@ export class Plot {
       },
       axes: [
         { ...common, size: 30, space: compact ? 90 : 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : placeText(axis, tick))) },
-        { ...common, size: AXIS_PX, space: compact ? 34 : 40, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : valueText(unit, tick))) },
+        { ...common, size: (_, texts) => Math.max(LEAST_AXIS_PX, 16 + LETTER_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))), space: compact ? 34 : 40, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : valueText(unit, tick))) },
       ],
       series: [{}, { stroke: "transparent", paths: () => null, points: { show: false } }],
       hooks: {
@@ -109,6 +110,9 @@ export class Plot {
 
   // Room for the names at the ends of the lines.
   labelWidth() {
+    // Where it is narrow the names stand within the plot, above their ends.
+    this.view.inside = this.host.clientWidth < NARROW_PX;
+    if (this.view.inside) return 12;
     const longest = this.view.labelled ? Math.max(0, ...this.view.drawn.map(({ series }) => series.label.length)) : 0;
     return 12 + Math.min(MOST_LABEL_PX, longest * LETTER_PX);
   }
