@@ -55,7 +55,7 @@ def test_a_blocked_run_shows_why_and_what_mends_it_first(
     assert page.inner_text(".verdict-word").split()[1] == "blocked"
     assert stored["weights_digest"][:12] in page.inner_text(".facts")
     rooms = page.locator(".repairs h3").all_inner_texts()
-    assert rooms == ["Fine-tuning", "Benchmarks"]
+    assert rooms == ["Base training", "Fine-tuning", "Benchmarks"]
     commands = page.locator(".repairs code").all_inner_texts()
     assert f"picochat gate {runs / 'blocked'} --profile skill_release" in commands
     page.click("text=Copy as Markdown")
