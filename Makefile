@@ -88,6 +88,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION) --mb 500 --memory
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/workbench_cost.py --training
+	$(BIN)/python benchmarks/eval_pages.py
 	$(BIN)/python benchmarks/prediction.py $(REAL_DATA_OPTION)
 
 clean:
