@@ -90,6 +90,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/workbench_cost.py --training
 	$(BIN)/python benchmarks/run_list.py
+	$(BIN)/python benchmarks/eval_pages.py
 	$(BIN)/python benchmarks/prediction.py $(REAL_DATA_OPTION)
 
 clean:
