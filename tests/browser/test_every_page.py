@@ -20,10 +20,10 @@ OF_A_RUN = {
     "": (),
     "/curves": ("base", "sft", "system"),
     "/gate": (),
-    "/data": (),
+    "/data": ("corpus", "dropped", "tokens", "chat", "packing"),
     "/evals": ("fit", "rows", "samples", "benchmarks", "honesty"),
-    "/artifacts": (),
-    "/events": (),
+    "/artifacts": ("lineage", "checkpoints"),
+    "/events": ("events", "logs", "commands"),
 }
 OF_ALL = ("#/runs", "#/scale", "#/system", "#/play")
 STATES = ["finished", "training", "killed", "blocked", "torn", "young", "hostile"]
