@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
-from tests.support.green_run import GreenRun
 from tests.support.launch_plans import sound_plan
+from tests.support.prepared_runs import DOCTOR, Configured, judge_before, prepared_run
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
@@ -19,12 +19,8 @@ from picochat.cli.app import cli
 from picochat.core.config import flatten, merge, nest
 from picochat.core.jsonio import jsonl_bytes, pretty_json
 from picochat.judgement.preflight.judge import MACHINE_CHECKS
-from picochat.pipeline.config import RunConfig
 from picochat.pipeline.launch import readiness
 from picochat.pipeline.launch.desk import LaunchDesk
-from picochat.pipeline.preflight.gather import run_preflight, write_preflight
-from picochat.pipeline.preflight.machine import this_machine
-from picochat.pipeline.profiles import PROFILES
 from picochat.views.budget import Budget, budget_json, budget_rows
 from picochat.workbench.api import readiness as api
 from picochat.workbench.app import Application
@@ -32,30 +28,11 @@ from picochat.workbench.bench import Workbench
 from picochat.workbench.routing import Router
 from picochat.workbench.site import Site
 
-DOCTOR = {"memory_bytes": 16_000_000_000, "cuda_devices": [], "cpu_bf16": True}
-
-
-class Configured(GreenRun):
-    """A run with a whole configuration, one key of it set by hand."""
-
-    def write_run(self, failpoints: tuple[str, ...] = ()) -> None:
-        super().write_run(failpoints)
-        values = PROFILES["tiny"].build().as_dict()
-        values["base"]["loop"]["tokens"] = 2_000_000
-        origins = dict.fromkeys(flatten(values), "profile tiny") | {"base.loop.tokens": "--set"}
-        record = self.store.read(layout.RUN) | {"config": values, "origins": origins}
-        self.store.write(layout.RUN, pretty_json(record))
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A run whose data is built and that is not trained yet."""
-    run = Configured(tmp_path / "made")
-    run.store.root.mkdir()
-    run.write_run()
-    run.write_corpus(40)
-    run.write_tokenizer()
-    return run.store.root
+    return prepared_run(tmp_path / "made")
 
 
 @pytest.fixture
@@ -70,16 +47,6 @@ def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return answer.json()
 
     return ask
-
-
-def judge(root: Path, profile: str = "skill_release") -> dict[str, Any]:
-    """preflight.json as the command writes it, on a machine as DOCTOR describes it."""
-    store = RunStore(root)
-    values = store.read(layout.RUN)["config"] | {"summary": {"gate_profile": profile}}
-    config = RunConfig.from_dict(values, "test")
-    body = run_preflight(store, config, this_machine(config, 1, 1, root, DOCTOR))
-    write_preflight(store, config, body)
-    return body
 
 
 def test_the_budget_equals_the_plan_and_the_gate(asked: Any) -> None:
@@ -139,7 +106,7 @@ def test_a_target_with_a_check_that_did_not_run_is_not_ready(asked: Any, root: P
 
 
 def test_local_follows_preflight_and_goes_stale_with_the_text(root: Path, asked: Any) -> None:
-    body = judge(root)
+    body = judge_before(root)
     local = targets(asked)["local"]
     stops = [check for check in body["checks"] if check["required"] and check["verdict"] in ("block", "not_run")]
     blocked = [check["id"] for check in stops]
@@ -150,12 +117,12 @@ def test_local_follows_preflight_and_goes_stale_with_the_text(root: Path, asked:
 
 
 def test_a_rented_machine_wants_release_limits_a_plan_and_money(root: Path, asked: Any) -> None:
-    judge(root, "research")
+    judge_before(root, "research")
     (row,) = [row for row in targets(asked)["eight_gpus"]["rows"] if row["id"] == "launch.judged"]
     assert row["verdict"] == "not_run" and "limits" in row["why"]
     for path in (layout.PREFLIGHT, layout.PREFLIGHT_MD):
         (root / path).unlink()
-    judge(root, "skill_release")
+    judge_before(root, "skill_release")
     found = targets(asked)["eight_gpus"]
     assert {"cost.cap", "launch.planned", "world.size"} <= set(found["missing"]) and "launch.judged" not in found[
         "missing"
