@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from picochat.views.formats import format_bytes, format_money
+from picochat.views.formats import format_bpb, format_bytes, format_money
 from picochat.views.run_state import CRASHED, STALLED, RunState
 
 Kind = Literal["nan", "spike", "plateau", "stalled", "crashed", "rank_lost", "disk", "cap", "blocked"]
@@ -40,7 +40,7 @@ def find_alerts(
     save_bytes: int | None = None,
 ) -> list[Alert]:
     """The alerts of a run, the worst first. `save_bytes` is what its newest checkpoint takes."""
-    newest = [event for event in _newest_attempt(events)]
+    newest = _newest_attempt(events)
     attempt = newest[-1].get("attempt") if newest else state.attempt
     found = [
         *_of_state(state),
@@ -111,7 +111,7 @@ def _plateau(events: list[Mapping[str, Any]]) -> list[Alert]:
     if min(event["bpb"] for event in late) < best["bpb"] - PLATEAU_BPB:
         return []
     text = (
-        f"held-out bits a byte have not fallen below {best['bpb']:.3f} of step {best.get('step')} in {len(late)} looks"
+        f"held-out BPB has not fallen below {format_bpb(best['bpb'])} of step {best.get('step')} in {len(late)} looks"
     )
     return [Alert(f":{best.get('step')}", "plateau", "warn", text, _time(late[0]))]
 

@@ -211,6 +211,19 @@ def test_accrued_money_is_billed_time_times_rate(bench: Workbench, tmp_path: Pat
     assert ask(bench, "GET", "/api/runs/mine/money").json()["accrued_usd"] == pytest.approx(0.8)
 
 
+def test_alerts_come_with_their_events_and_go_with_the_attempt(bench: Workbench, tmp_path: Path):
+    root = write_run(tmp_path)
+    assert ask(bench, "GET", "/api/runs/mine/alerts").json() == {"alerts": []}
+    append(root, {"kind": "guard_skipped", "t": "2026-01-01T00:00:00.000Z", "step": 7, "loss": None, "grad_norm": None})
+    found = ask(bench, "GET", "/api/runs/mine/alerts").json()["alerts"]
+    assert [(alert["id"], alert["kind"]) for alert in found] == [("nan:1:7", "nan")]
+    append(root, {"attempt": 2, "kind": "stage_started", "t": "2026-01-01T00:00:01.000Z"})
+    assert ask(bench, "GET", "/api/runs/mine/alerts").json() == {"alerts": []}
+    (root / layout.EVENTS).unlink()
+    os.mkfifo(root / layout.EVENTS)
+    assert ask(bench, "GET", "/api/runs/mine/alerts").json() == {"alerts": []}
+
+
 def test_a_run_without_a_record_has_no_price(bench: Workbench, tmp_path: Path):
     root = write_run(tmp_path)
     (root / layout.RUN).write_text("{")
