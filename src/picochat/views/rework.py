@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
 from picochat.core.config import flatten
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 from picochat.views.reading import dict_of, find_document, number_of
 from picochat.views.resuming import begin_words, setting
-from picochat.views.run_file import open_file
 
 _ROOMS: dict[str, tuple[str, ...]] = {
     "data": (layout.CORPUS_MANIFEST, layout.HONESTY),
@@ -137,7 +137,7 @@ def _by_events(root: Path) -> dict[str, float]:
     """The latest duration of each stage, summed over those of a room. Lines that are no events are passed over."""
     last: dict[str, float] = {}
     try:
-        with open_file(root, layout.EVENTS) as stream:
+        with open_below(root, layout.EVENTS) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_EVENTS_BYTES:
                 return {}
             lines = [line for line in stream if b'"stage_finished"' in line]

@@ -1,13 +1,15 @@
 """The page and its static files, read once at the start.
 
 All URLs are relative and the static path holds the digest of all files, so that one answer serves any prefix, a
-browser may keep a file for ever, and an upgrade never mixes two versions.
+browser may keep a file for ever, and an upgrade never mixes two versions. Comments of our own modules and stylesheets
+are for readers of the tree: a browser gets empty lines in their place, so that a stack trace names the right line.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import NamedTuple
@@ -22,6 +24,9 @@ KINDS = {
 }
 FOR_EVER = "public, max-age=31536000, immutable"
 GZIP_FROM_BYTES = 512
+COMMENTED = ("js/", "css/")
+COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
+"""One that has its lines to itself."""
 
 
 class StaticFile(NamedTuple):
@@ -48,7 +53,7 @@ def load_site() -> Site:
     files: dict[str, StaticFile] = {}
     whole = hashlib.sha256()
     for path in sorted(_walk(root / "static", "")):
-        data = (root / "static" / path).read_bytes()
+        data = without_comments(path, (root / "static" / path).read_bytes())
         kind = KINDS.get(path[path.rfind(".") :])
         if kind is None:
             continue
@@ -58,6 +63,13 @@ def load_site() -> Site:
     digest = whole.hexdigest()[:16]
     page = (root / "templates" / "index.html").read_text(encoding="utf-8")
     return Site(digest, page.replace(MARKER, f"static/{digest}").encode(), files)
+
+
+def without_comments(path: str, data: bytes) -> bytes:
+    """The file with as many lines; vendored ones keep every byte."""
+    if not path.startswith(COMMENTED):
+        return data
+    return COMMENT.sub(lambda found: b"\n" * found.group().count(b"\n"), data)
 
 
 def _walk(folder, prefix: str) -> list[str]:  # type: ignore[no-untyped-def]

@@ -79,4 +79,4 @@ function NotHere() {
 }
 
 enter().finally(() => render(html`<${App} />`, document.getElementById("app")));
-session.subscribe(({ state }) => state === "in" && startLive());
+startLive();

@@ -1,6 +1,6 @@
 // Logging in: the token of the printed link, or one that is typed, becomes a cookie and a value against forged writes.
 import { forget, get, post } from "./api.js";
-import { html, useRef, useState } from "./html.js";
+import { html, useEffect, useRef, useState } from "./html.js";
 import { follow } from "./router.js";
 import { session } from "./store.js";
 import { Command } from "./parts/command.js";
@@ -44,6 +44,7 @@ export function Login() {
   const field = useRef(null);
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
+  useTitle("Log in");
   const submit = async (event) => {
     event.preventDefault();
     // A whole link may be pasted as well as the token alone.
@@ -76,10 +77,17 @@ export function Login() {
 
 /** No server behind the page: says so and asks again. */
 export function Unreachable() {
+  useTitle("No answer");
   return html`<main class="login" id="main">
     <h1>No answer</h1>
     <p>${session.value.why}</p>
     <button type="button" class="primary" onClick=${enter}>Try again</button>
     <${Command} text="picochat web" why="Start it where the runs are, then open the link that it prints." />
   </main>`;
+}
+
+function useTitle(title) {
+  useEffect(() => {
+    document.title = `${title} · Picochat`;
+  }, [title]);
 }

@@ -27,10 +27,9 @@ let streaming = null;
 let pollTimer = null;
 let streamTriedAt = -Infinity;
 let failures = 0;
-let opened = 0;
+let heardAny = false;
 let hiddenTimer = null;
 let told = -Infinity;
-let started = false;
 let letGo = null;
 
 /** Calls `fn({run, kind, cursor})` at each change; returns how to stop. Kind "*" says that anything may have changed. */
@@ -39,20 +38,15 @@ export function onEvent(fn) {
   return () => listeners.delete(fn);
 }
 
-/** Begins to listen, when somebody has logged in. */
+/** Listens while somebody is logged in; called once. */
 export function startLive() {
-  if (started) {
-    wake();
-    return;
-  }
-  started = true;
   document.addEventListener("visibilitychange", onVisibility);
   addEventListener("online", wake);
   addEventListener("pagehide", sleep);
   addEventListener("pageshow", (event) => event.persisted && wake());
   if (tabs) tabs.onmessage = ({ data }) => onWord(data);
   setInterval(watch, SOON_MS);
-  wake();
+  session.subscribe(({ state }) => (state === "in" ? wake() : sleep()));
 }
 
 /** Stops or goes on with live updates. */
@@ -89,13 +83,13 @@ function everything() {
 }
 
 function active() {
-  return started && !paused.value && session.value.state === "in" && connection.value.state !== "asleep";
+  return !paused.value && session.value.state === "in" && connection.value.state !== "asleep";
 }
 
 // -- the stream: held by one tab, passed on to the others, because a browser has six connections for all of them ----
 
 function wake() {
-  if (paused.value) return;
+  if (paused.value || session.peek().state !== "in") return;
   heardAt = performance.now();
   show(streaming ? "live" : "connecting");
   everything();
@@ -131,6 +125,7 @@ async function stream() {
   if (!active() || streaming) return;
   const mine = new AbortController();
   streaming = mine;
+  heardAny = false;
   streamTriedAt = performance.now();
   try {
     await readStream(URL_OF_EVENTS, { lastId: cursor, abort: mine.signal, onByte: onBytes, onFrame });
@@ -147,15 +142,11 @@ async function stream() {
 }
 
 function onBytes() {
-  // A first stream begins now; what was read a moment before it may be older than it.
-  const gap = opened === 0 || failures > 0 || ["polling", "offline"].includes(connection.value.state);
-  opened += 1;
+  // Without a number to go on from a stream begins now: what was read a moment before may be older.
+  if (cursor === null && !heardAny) everything();
+  heardAny = true;
   failures = 0;
   heard();
-  if (gap) {
-    everything();
-    tabs?.postMessage({ event: { run: null, kind: "*", cursor } });
-  }
   if (performance.now() - told > TELL_TABS_MS) tell();
 }
 

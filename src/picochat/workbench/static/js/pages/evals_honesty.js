@@ -16,7 +16,7 @@ const SIDES = [
 ];
 const FAULTS = [
   ["echo", "Repeats the prompt"], ["repetition", "Repeats itself"], ["unfinished", "Unfinished"],
-  ["unsupported", "Claims what it cannot know"],
+  ["unsupported", "Claims what it cannot know"], ["refused", "Refuses a harmless request"],
 ];
 
 export function Honesty({ run, query }) {
@@ -114,10 +114,10 @@ function Replies({ of: found, run }) {
   const columns = [
     { key: "title", title: "Rows" },
     ...FAULTS.map(fault),
-    { key: "benign", title: "Harmless requests answered", render: ({ benign }) => html`<${Rate} of=${benign} />` },
+    { key: "benign", title: "Harmless requests answered rightly", render: ({ benign }) => html`<${Rate} of=${benign} />` },
   ];
   return html`<${Section} id="replies" title="Faulty replies and over-refusal"
-    aside="a harmless request that is not answered is over-refusal">
+    aside="a harmless request that is refused is over-refusal">
     <${Source} of=${found.source} what="This run was not evaluated">
       <${DataTable} caption="Faults of replies by set" columns=${columns} rows=${rows} rowKey="set" stack="l" />
     <//>

@@ -9,20 +9,20 @@ import { Mark, Text, Word } from "./evals_text.js";
 
 const FLAGS = {
   echo: "repeats the prompt", repetition: "repeats itself", unfinished: "unfinished",
-  unsupported: "claims what it cannot know",
+  unsupported: "claims what it cannot know", refused: "refuses a harmless request",
 };
 const WITH_TRAINING_ROWS = ["eval", "heldout", "fit"];
 
-/** `row` is null for a place that the list does not hold: it is read alone. */
-export function Row({ run, set, place, row, against, onTurn }) {
+/** `row` is null for a place that the list does not hold: it is read alone. `ends`: is it the first, is it the last. */
+export function Row({ run, set, place, row, against, onTurn, ends }) {
   const [whole, setWhole] = useState(null);
   const [problem, setProblem] = useState(null);
   const readWhole = () => get(`api/runs/${run}/rows`, { set, row: place, against }).then(
     (data) => setWhole(data.rows[0] ?? null), setProblem);
   return html`<article class="row-shown" aria-label="The row">
     <div class="row-turn">
-      <button type="button" onClick=${() => onTurn(-1)}>Previous</button>
-      <button type="button" onClick=${() => onTurn(1)}>Next</button>
+      <button type="button" disabled=${ends[0]} onClick=${() => onTurn(-1)}>Previous</button>
+      <button type="button" disabled=${ends[1]} onClick=${() => onTurn(1)}>Next</button>
     </div>
     ${row === null
       ? html`<${Alone} run=${run} set=${set} place=${place} against=${against} />`

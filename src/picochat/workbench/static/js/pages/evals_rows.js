@@ -16,6 +16,7 @@ const LIST_CHARS = 80;
 const FILTERS = [
   ["all", "all rows"], ["fail", "fail"], ["pass", "pass"], ["echo", "repeats the prompt"],
   ["repetition", "repeats itself"], ["unfinished", "unfinished"], ["unsupported", "claims what it cannot know"],
+  ["refused", "refuses a harmless request"],
 ];
 const FLIPPED = ["flipped", "verdict differs between the runs"];
 const START = { pages: null, row: null };
@@ -99,7 +100,7 @@ function List({ data, query, run, cursors }) {
         </div>
       </div>
       ${place !== null && html`<${Row} key=${`${data.set}/${place}`} run=${run} set=${data.set} place=${place}
-        row=${current} against=${query.against} onTurn=${turn} />`}
+        row=${current} against=${query.against} onTurn=${turn} ends=${ends(data, place, cursors)} />`}
     </div>
     <${Command} text=${data.commands.measure} why="Measure again, in a terminal" />`;
 }
@@ -134,6 +135,11 @@ function summary({ counts, matched, scanned, against, rows, next }) {
   if (against.state !== "ready") return `${found} · ${against.run} has no such rows`;
   const { paired, flipped, run } = against;
   return `${found} · ${integer(paired)} asked in ${run} too, ${integer(flipped)} with another verdict`;
+}
+
+// Whether there is a row before and one after.
+function ends({ rows, next }, place, cursors) {
+  return [rows[0]?.place === place && cursors.length === 0, rows.at(-1)?.place === place && next === null];
 }
 
 function forward(cursors, next) {

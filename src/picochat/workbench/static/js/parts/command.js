@@ -106,7 +106,7 @@ function Confirm({ open, title, ask, danger, onNo, onYes }) {
   return html`<${Dialog} open=${open} title=${title} onClose=${onNo}>
     <form onSubmit=${submit}>
       <p>${text}</p>
-      ${type && html`<label class="field">Type <code>${type}</code>
+      ${type && html`<label class="field"><span>Type <code>${type}</code></span>
         <input value=${typed} ref=${field} autocomplete="off" spellcheck="false" autofocus
           onInput=${(event) => setTyped(event.currentTarget.value)} /></label>`}
       <div class="buttons">

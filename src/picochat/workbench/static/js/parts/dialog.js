@@ -1,11 +1,12 @@
 // The browser's own dialog: it keeps the focus inside, closes by Esc and gives the focus back.
-import { html, useEffect, useId, useRef } from "../html.js";
+import { html, useId, useLayoutEffect, useRef } from "../html.js";
 
 /** `open` shows it; `onClose()` is called however it was closed. */
 export function Dialog({ open, title, onClose, wide = false, children }) {
   const box = useRef(null);
   const id = useId();
-  useEffect(() => {
+  // Before anything is painted: what is typed at once belongs to the dialog.
+  useLayoutEffect(() => {
     const dialog = box.current;
     if (open && !dialog.open) dialog.showModal();
     if (!open && dialog.open) dialog.close();

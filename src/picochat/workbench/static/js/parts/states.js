@@ -32,10 +32,15 @@ export function ProblemBox({ error, onRetry = null }) {
   const { detail, message, why, fix, code, requestId } = error;
   return html`<div class="state problem">
     <p class="state-title"><span class="sign" aria-hidden="true">✕</span> ${detail || message || "this did not work"}</p>
-    ${why && html`<p><b>Why</b> ${why}</p>`} ${fix && html`<p><b>Fix</b> ${fix}</p>`}
+    ${why && html`<p><b>Why</b> ${why}</p>`} ${fix && html`<${Fix} text=${fix} />`}
     ${(code || requestId) && html`<p class="small muted">${[code, requestId].filter(Boolean).join(" · ")}</p>`}
     ${onRetry && html`<button type="button" onClick=${onRetry}>Try again</button>`}
   </div>`;
+}
+
+// A cure that is one command can be copied.
+function Fix({ text }) {
+  return /^picochat [^;,\n]+$/.test(text) ? html`<${Command} text=${text} why="Fix" />` : html`<p><b>Fix</b> ${text}</p>`;
 }
 
 /** Old data is shown; reading it again failed. `since`: ms of Date.now(), or ISO 8601 text. */
