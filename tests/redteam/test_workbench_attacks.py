@@ -21,6 +21,7 @@ from tests.support.web_process import WebProcess, serving
 from tests.support.web_runs import many_runs
 
 from picochat.artifacts import layout
+from picochat.pipeline.launch.desk import LaunchDesk
 
 pytestmark = pytest.mark.bar("E1")
 ANSWER_S = 2.0
@@ -97,8 +98,10 @@ def _push(sock: socket.socket, data: bytes) -> None:
 
 
 def started(runs: Path) -> list[str]:
-    """What a launch or a command would have left beside the runs."""
-    return [str(path.relative_to(runs)) for path in (runs / layout.DESK).rglob("*")]
+    """What a launch or a command would have left beside the runs; the trail says what was refused, and nothing else."""
+    desk = LaunchDesk(runs)
+    assert {line["action"] for line in desk.audit_lines()} <= {"refused"}
+    return [str(path.relative_to(runs)) for path in desk.root.rglob("*") if path.name != layout.DESK_AUDIT]
 
 
 def memory_bytes(process: WebProcess) -> int:
