@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from picochat.core.jsonio import open_file
 from picochat.pipeline.spending.config import LaunchConfig
 from picochat.pipeline.spending.meter import WARN_FRAC, Bill
 from picochat.views.run_state import RUNNING, RunState
@@ -87,8 +88,8 @@ class RunAccount:
 
     def _new_events(self, path: Path) -> Iterator[dict[str, Any]]:
         try:
-            stream = path.open("rb")
-        except FileNotFoundError:
+            stream = open_file(path)
+        except (FileNotFoundError, IsADirectoryError):
             self._forget()
             return
         with stream:

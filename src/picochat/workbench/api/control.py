@@ -11,6 +11,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
 from picochat.checkpoint.fingerprint import ACCEPTABLE
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.control import ACKNOWLEDGED, STOP, STOP_NOW, ask_run, read_asked
@@ -125,7 +126,7 @@ def launch_config(store: RunStore) -> LaunchConfig:
 def recent_acknowledgements(store: RunStore) -> list[dict[str, Any]]:
     """The events of kind `control_ack` near the end of the file."""
     try:
-        with store.path(layout.EVENTS).open("rb") as stream:
+        with open_below(store.root, layout.EVENTS) as stream:
             stream.seek(max(0, stream.seek(0, 2) - TAIL_BYTES))
             lines = stream.read(TAIL_BYTES).split(b"\n")[:-1]
     except OSError:
