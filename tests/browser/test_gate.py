@@ -58,6 +58,11 @@ def test_a_blocked_run_shows_why_and_what_mends_it_first(
     assert rooms == ["Base training", "Fine-tuning", "Benchmarks"]
     commands = page.locator(".repairs code").all_inner_texts()
     assert f"picochat gate {runs / 'blocked'} --profile skill_release" in commands
+    detail = page.locator("#check-sft\\.heldout_fit")
+    detail.get_by_role("button", name="Where its numbers stand").click()
+    detail.get_by_role("button", name="Judge this one again").click()
+    said = page.wait_for_selector("text=gate.json stays as it is").inner_text()
+    assert said.split()[1:3] == ["✕", "block"] and "now: ✕ block" in " ".join(said.split())
     page.click("text=Copy as Markdown")
     page.wait_for_selector("button:has-text('Copied')")
     copied = page.evaluate("navigator.clipboard.readText()").splitlines()

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
+from tests.support.ladders import TEXT, make_ladder
 from tests.support.launch_plans import sound_plan
 from tests.support.prepared_runs import DOCTOR, Configured, judge_before, prepared_run
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import Manifest
 from picochat.artifacts.store import RunStore
 from picochat.cli.app import cli
 from picochat.core.config import flatten, merge, nest
 from picochat.core.jsonio import jsonl_bytes, pretty_json
+from picochat.evals.scaling.prediction import check_prediction, predict_loss
+from picochat.judgement.documents import Document
 from picochat.judgement.preflight.judge import MACHINE_CHECKS
 from picochat.pipeline.launch import readiness
 from picochat.pipeline.launch.desk import LaunchDesk
@@ -168,3 +172,49 @@ def test_no_prediction_is_a_state(root: Path, asked: Any) -> None:
     assert asked("prediction")["state"] == "missing"
     (root / layout.PREDICTION).write_text('{"torn')
     assert asked("prediction")["state"] == "unreadable"
+
+
+N, D = 754_816, 1_998_848
+"""Parameters of the tiny profile, and the whole steps of the tokens that the made run asks for."""
+SAID = "p" * 64
+
+
+def documents(factor: float) -> dict[str, Document]:
+    """A prediction for the made run, a base training that came to `factor` of it, and the comparison."""
+    rungs = make_ladder(noise=0.005)
+    said = {"rungs": [rung.to_json() for rung in rungs], "text": TEXT, "rules_differ": [], **predict_loss(rungs, N, D)}
+    refs = [
+        {"kind": kind, "path": layout.PREDICTION if kind == "prediction" else kind, "bytes": 1, "sha256": digest}
+        for kind, digest in (TEXT | {"prediction": SAID}).items()
+    ]
+    code = {"version": "0", "git_commit": None, "git_dirty": None, "package_digest": "0"}
+    manifest: dict[str, Any] = {"stage": "s", "attempt": 1, "started_at": "", "finished_at": "", "duration_s": 0.0}
+    manifest |= {"run_digest": "0", "code": code, "environment": {}, "config": "0", "inputs": refs, "outputs": []}
+    bpb = said["predicted"]["bpb"] * factor
+    base: dict[str, Any] = {"validation": {"bpb": bpb, "bpb_se": 0.01, "loss": 3.0, "loss_se": 0.01}}
+    base |= {"model": {"parameters": N}, "training": {"tokens_seen": D}, "manifest": manifest}
+    check = check_prediction(said, SAID, base)
+    return {
+        layout.PREDICTION: Document(layout.PREDICTION, said, None, SAID, ""),
+        layout.PREDICTION_CHECK: Document(layout.PREDICTION_CHECK, check, None, "k" * 64, ""),
+        layout.report_path(layout.BASE): Document("base", base, Manifest.from_json(manifest, "base"), "b" * 64, ""),
+    }
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.0, "inside"), (1.5, "outside")])
+def test_a_miss_is_shown(asked: Any, monkeypatch: pytest.MonkeyPatch, factor: float, word: str) -> None:
+    made = documents(factor)
+    monkeypatch.setattr(api, "load_document", lambda store, path, schema: made[path])
+    found = asked("prediction")
+    assert (found["state"], found["word"], found["why"]) == ("ready", word, "")
+    assert "OUTSIDE" in "".join(found["rows"][0]) if word == "outside" else "inside" in "".join(found["rows"][0])
+    assert found["columns"][:3] == ["parameters", "tokens", "predicted bits per byte"] and found["plot"]["measured"]
+
+
+def test_preflight_says_how_long_each_check_took(root: Path) -> None:
+    body = judge_before(root)
+    manifest = RunStore(root).read_report(layout.PREFLIGHT, "preflight")["manifest"]
+    seconds = manifest["environment"]["check_seconds"]
+    assert seconds.keys() == {check["id"] for check in body["checks"]}
+    assert 0 < sum(seconds.values()) <= manifest["duration_s"] + 0.01
+    assert "check_seconds" not in body, "the same facts give the same body"
