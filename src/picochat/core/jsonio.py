@@ -8,8 +8,9 @@ import math
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from picochat.core.errors import refuse
 
@@ -73,7 +74,7 @@ def read_json(path: Path) -> Any:
     return parse_json(data, str(path))
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """A file to read from the start. A folder and a pipe are none: whoever opens a pipe waits, perhaps for ever.
 
     Raises IsADirectoryError for these two, and OSError as `open` does.
