@@ -140,6 +140,27 @@ def test_files_are_looked_at_only_while_somebody_listens(tmp_path: Path, monkeyp
     asyncio.run(listen())
 
 
+def test_a_look_that_fails_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def listen() -> None:
+        pulse = pulse_of(tmp_path)
+        fails = iter([True, True])
+
+        def look(at_most_every_s: float = 0.0) -> None:
+            if next(fails, False):
+                raise ValueError("made to fail")
+            pulse.follower.feed.add([Change(RUN, "events")])
+
+        monkeypatch.setattr(pulse.follower, "look", look)
+        page = Page(pulse)
+        await page.until(lambda: bool(page.events))
+        await page.leave()
+
+    asyncio.run(listen())
+    assert caplog.text.count("made to fail") == 2
+
+
 def test_the_end_of_the_server_ends_all_streams_and_refuses_new_ones(tmp_path: Path):
     async def listen() -> None:
         pulse = pulse_of(tmp_path, comment_s=100.0)
