@@ -46,6 +46,8 @@ class Pulse:
         self.closed = False
         self._look_s = look_s
         self._changed = asyncio.Event()
+        self._told = follower.feed.newest
+        """Whoever asks for changes looks too, so what is new is not only what was found here."""
         self._task: asyncio.Task[None] | None = None
         self._threads = HandlerThreads(1)
 
@@ -73,9 +75,9 @@ class Pulse:
     async def _run(self) -> None:
         try:
             while self.streams and not self.closed:
-                before = self.follower.feed.newest
                 await self._look()
-                if self.follower.feed.newest != before:
+                if self._told != self.follower.feed.newest:
+                    self._told = self.follower.feed.newest
                     self._wake()
                 await asyncio.sleep(self._look_s)
         finally:
