@@ -1,8 +1,10 @@
 """`picochat web` whose launches go to a machine that only writes down what it would start.
 
-    python -m tests.support.recording_web RUNS FILE [KEY=VALUE ...]       prints the link; FILE gets a line a start
+    python -m tests.support.recording_web RUNS FILE       prints the link; FILE gets a line a start
 
-recording(runs)      the process, as a test uses it; starts(process) reads the file
+recording(runs)             the process, as a test uses it
+starts(process)             what it would have started
+let_pass(process, 301)      moves its clock
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +24,8 @@ from tests.support.tiny_run import ROOT, environment
 from tests.support.web_process import WebProcess, read_link
 
 FILE = "starts.jsonl"
+LATER = "seconds-later"
+"""Beside the runs: how far the server's clock goes before this machine's."""
 
 
 @contextmanager
@@ -55,6 +60,23 @@ def starts(process: WebProcess) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def let_pass(process: WebProcess, seconds: float) -> None:
+    """Lets confirmations of that server grow older."""
+    path = process.runs.parent / LATER
+    before = float(path.read_text()) if path.exists() else 0.0
+    path.write_text(str(before + seconds))
+
+
+class ShiftedClock:
+    """This machine's clock, and what a test added to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def monotonic(self) -> float:
+        return time.monotonic() + (float(self._path.read_text()) if self._path.exists() else 0.0)
+
+
 def main(argv: list[str]) -> None:
     from picochat.workbench.bench import Workbench
     from picochat.workbench.server import bind, serve_forever
@@ -63,7 +85,9 @@ def main(argv: list[str]) -> None:
     machine = RecordingMachine(Path(argv[1]))
     listener = bind("127.0.0.1", 0)
     sessions = Sessions(listener.getsockname()[1])
-    bench = Workbench(Path(argv[0]), sessions=sessions, make_provider=lambda plan, store: machine)
+    runs = Path(argv[0])
+    clock = ShiftedClock(runs.parent / LATER)
+    bench = Workbench(runs, clock=clock, sessions=sessions, make_provider=lambda plan, store: machine)
     print(f"picochat web: http://127.0.0.1:{sessions.port}/#token={sessions.token}", flush=True)
     serve_forever(listener, bench)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 from picochat.judgement.profile import load_profile
@@ -15,7 +16,6 @@ from picochat.pipeline.config import RunConfig
 from picochat.pipeline.preflight.recipe import TARGET_TOKENS_PER_PARAMETER, recipe_facts
 from picochat.views.budget import Budget
 from picochat.views.reading import dict_of, find_document, number_of
-from picochat.views.run_file import open_file
 
 TAIL_BYTES = 65_536
 """Of the events, enough for some hundred steps."""
@@ -112,7 +112,7 @@ def _used(store: RunStore, training: dict[str, Any]) -> int | None:
 def _newest_events(store: RunStore) -> list[dict[str, Any]]:
     """The whole lines at the end of the events."""
     try:
-        with open_file(store.root, layout.EVENTS) as stream:
+        with open_below(store.root, layout.EVENTS) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))
             lines = stream.read(TAIL_BYTES).split(b"\n")[:-1]
     except OSError:

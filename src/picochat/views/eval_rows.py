@@ -12,14 +12,18 @@ from typing import Any, NamedTuple
 
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import digest_of
-from picochat.views.run_file import number, objects, value_at
+from picochat.views.artifact_state import objects
+from picochat.views.reading import number_of, value_at
 from picochat.views.shown import LIST_CHARS, WHOLE_CHARS, shown, shown_list
 
 Row = Mapping[str, Any]
 Shown = dict[str, Any]
 Decode = Callable[[list[int]], str]
-FLAGS = ("echo", "repetition", "unfinished", "unsupported")
+FLAGS = ("echo", "repetition", "unfinished", "unsupported", "refused")
+"""Faults of a reply; the last one is a harmless request that was refused."""
+BENIGN, REFUSED = "benign", "refused"
 PASS, FAIL = "pass", "fail"
+BENIGN_TWINS = " (benign)"
 CATEGORY_CHARS = 200
 """A longer name is one of a hostile or broken row; it is found by its beginning."""
 _ROLES = ("system", "user", "assistant", "tool")
@@ -67,15 +71,16 @@ def category_of(row: Row) -> str:
     """Category, paradigm or group; benign twins stand apart from their category. Of a hit: what stands where."""
     if "against" in row and "set" in row:
         return f"{row['set']} in {row['against']}"
-    if row.get("rule") == "benign":
-        return f"{row.get('category')} (benign)"
+    if row.get("rule") == BENIGN:
+        return f"{row.get('category')}{BENIGN_TWINS}"
     if "model" in row and "kind" in row:
         return f"{row['model']}: {row['kind']}"
     return next((str(row[key]) for key in ("category", "paradigm", "group") if row.get(key) is not None), "")
 
 
 def _flags(row: Row) -> tuple[str, ...]:
-    return tuple(flag for flag in FLAGS if row.get(flag) is True)
+    faults = [flag for flag in FLAGS if flag != REFUSED and row.get(flag) is True]
+    return (*faults, REFUSED) if row.get("rule") == BENIGN and row.get("reason") == REFUSED else tuple(faults)
 
 
 def text_of(row: Row) -> str:
@@ -174,13 +179,13 @@ def _options(row: Row, limit: int) -> list[Shown]:
     """Options with their log-likelihoods: `right` is the expected one, `chosen` the likeliest by the raw sum."""
     if "good" in row and "bad" in row:
         texts, right = [row[side] for side in _SCORED_PAIR], 0
-        raw = [number(row.get(f"{side}_logprob")) for side in _SCORED_PAIR]
+        raw = [number_of(row.get(f"{side}_logprob")) for side in _SCORED_PAIR]
         per_byte: list[float | int | None] = [None, None]
     else:
         texts, right = _list(row.get("options")), _right(row)
         found = objects(row.get("option_scores")) or objects(row.get("scores"))
-        raw = [number(value_at(entry, "raw")) for entry in found]
-        per_byte = [number(value_at(entry, "per_byte")) for entry in found]
+        raw = [number_of(value_at(entry, "raw")) for entry in found]
+        per_byte = [number_of(value_at(entry, "per_byte")) for entry in found]
     raw = raw if len(raw) == len(texts) else [None] * len(texts)
     per_byte = per_byte if len(per_byte) == len(texts) else [None] * len(texts)
     known = [value for value in raw if value is not None]
@@ -199,7 +204,7 @@ def _right(row: Row) -> int | None:
     return options.index(answer) if answer in options else None
 
 
-_FACTS = ("template", "source", "field", "kind", "shots", "side", "document", "copied_words", "copies", "logprob")
+_FACTS = ("template", "source", "field", "shots", "side", "document", "copied_words", "copies", "logprob")
 _MORE_FACTS = ("nats", "tokens", "words", "normalised", "max_words", "answerable")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from picochat.views.run_file import Artifact, mapping, number, objects, value_at
+from picochat.views.artifact_state import Artifact, objects
+from picochat.views.reading import dict_of, number_of, value_at
 
 Numbers = dict[str, Any]
 SETS = {"fit": "fit", "heldout": "held-out fit", "eval": "eval"}
@@ -44,14 +45,14 @@ def build_fit(evaluated: Artifact, trained: Artifact) -> Numbers:
 def _set(evaluated: Artifact, name: str) -> Numbers:
     """One set; `asked` is False where the report has none of it."""
     entry = value_at(evaluated.body, "sets", name)
-    summary = mapping(value_at(entry, "summary"))
-    named = {str(key): read_rate(found) for key, found in mapping(summary.get("categories")).items()}
+    summary = dict_of(value_at(entry, "summary"))
+    named = {str(key): read_rate(found) for key, found in dict_of(summary.get("categories")).items()}
     benign = read_rate(summary.get("benign"))
     return {
         "title": SETS[name],
         "means": MEANS[name],
         "asked": isinstance(entry, dict),
-        "n": number(summary.get("n")),
+        "n": number_of(summary.get("n")),
         "mean_skill": read_rate(summary.get("mean_skill")),
         "categories": named | ({BENIGN: benign} if benign else {}),
         "faults": {key: read_rate(summary.get(key)) for key in ("echo", "repetition", "unfinished", "unsupported")},
@@ -60,12 +61,12 @@ def _set(evaluated: Artifact, name: str) -> Numbers:
 
 def read_rate(found: Any) -> Numbers | None:
     """k, n, rate and 95 % interval as they are stored; None for what is no rate, or was asked of nothing."""
-    rate = number(value_at(found, "rate"))
+    rate = number_of(value_at(found, "rate"))
     if rate is None:
         return None
     kept: Numbers = {"rate": rate, "interval": read_interval(value_at(found, "interval"))}
-    kept |= {key: number(value_at(found, key)) for key in ("k", "n")}
-    levels = {str(name): read_rate(level) for name, level in mapping(value_at(found, "levels")).items()}
+    kept |= {key: number_of(value_at(found, key)) for key in ("k", "n")}
+    levels = {str(name): read_rate(level) for name, level in dict_of(value_at(found, "levels")).items()}
     return kept | {"levels": levels, "template_interval": read_interval(value_at(found, "template_interval"))}
 
 
@@ -73,7 +74,7 @@ def read_interval(value: Any) -> list[float] | None:
     """Two numbers, or None."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         return None
-    low, high = (number(bound) for bound in value)
+    low, high = (number_of(bound) for bound in value)
     return None if low is None or high is None else [low, high]
 
 
@@ -97,15 +98,15 @@ def _training(trained: Artifact) -> Numbers:
     """Losses of the fine-tuning, and what it cost of the base model's text."""
     report = trained.body
     keys = ("first_loss", "final_loss", "steps", "planned_steps", "epochs")
-    validation = {key: number(value_at(report, "validation", key)) for key in ("loss", "loss_se", "bpb", "bpb_se")}
+    validation = {key: number_of(value_at(report, "validation", key)) for key in ("loss", "loss_se", "bpb", "bpb_se")}
     return {
         "source": trained.shown,
-        **{key: number(value_at(report, "training", key)) for key in keys},
+        **{key: number_of(value_at(report, "training", key)) for key in keys},
         "validation": validation,
         "history": [
-            {key: number(entry.get(key)) for key in ("step", "loss", "bpb")}
+            {key: number_of(entry.get(key)) for key in ("step", "loss", "bpb")}
             for entry in objects(value_at(report, "validation", "history"))
         ],
-        "forgetting": {key: number(value_at(report, "forgetting", key)) for key in ("before_bpb", "after_bpb")},
-        "conversations": number(value_at(report, "sft", "conversations")),
+        "forgetting": {key: number_of(value_at(report, "forgetting", key)) for key in ("before_bpb", "after_bpb")},
+        "conversations": number_of(value_at(report, "sft", "conversations")),
     }

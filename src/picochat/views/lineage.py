@@ -259,6 +259,7 @@ def _record(
         "label": record.label,
         "state": states[record.path],
         "problem": record.problem,
+        "broken_files": sum(states[ref.path] in BROKEN for ref in manifest.outputs) if manifest else 0,
         "stale": cause is not None,
         "stale_because": cause,
         "depth": _depth(record.path, links, {}),

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from picochat.artifacts import layout
 from picochat.core.config import flatten
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 from picochat.views.reading import dict_of, find_document, number_of
 from picochat.views.resuming import begin_words, setting
-from picochat.views.run_file import open_file
 
 _ROOMS: dict[str, tuple[str, ...]] = {
     "data": (layout.CORPUS_MANIFEST, layout.HONESTY),
@@ -94,8 +94,8 @@ def read_rework(root: Path, run: str) -> Rework:
     )
 
 
-class Blank(str):
-    """A word in capitals in the place of a value that only the reader of a command knows."""
+class Word(str):
+    """A value that `--set` takes as it stands: a name, or in capitals what only the reader of a command knows."""
 
 
 def start_command(facts: Rework, *flags: str, run: str | None = None, changes: Mapping[str, Any] | None = None) -> str:
@@ -108,7 +108,7 @@ def start_command(facts: Rework, *flags: str, run: str | None = None, changes: M
     words += ["--pack", str(pack)] if pack not in (None, BUILTIN) else []
     words += ["--out-dir", run or facts.run, *flags]
     for key, value in sorted(values.items()):
-        words += ["--set", f"{key}={value}" if isinstance(value, Blank) else setting(key, value)]
+        words += ["--set", f"{key}={value}" if isinstance(value, Word) else setting(key, value)]
     return shlex.join(words)
 
 
@@ -137,7 +137,7 @@ def _by_events(root: Path) -> dict[str, float]:
     """The latest duration of each stage, summed over those of a room. Lines that are no events are passed over."""
     last: dict[str, float] = {}
     try:
-        with open_file(root, layout.EVENTS) as stream:
+        with open_below(root, layout.EVENTS) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_EVENTS_BYTES:
                 return {}
             lines = [line for line in stream if b'"stage_finished"' in line]

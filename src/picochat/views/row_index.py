@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from picochat.core.confined import open_below, reason_of
 from picochat.core.errors import PicochatError
 from picochat.core.hashing import sha256_bytes
 from picochat.core.jsonio import parse_json
-from picochat.views.eval_rows import FAIL, FLAGS, PASS, Facets, facets_of
-from picochat.views.run_file import open_file
+from picochat.views.artifact_state import NOT_YET
+from picochat.views.eval_rows import BENIGN_TWINS, FAIL, FLAGS, PASS, REFUSED, Facets, facets_of
 from picochat.views.shown import shown
 
 MAX_ROWS = 2_000_000
@@ -94,6 +95,12 @@ class RowIndex:
             ],
         }
 
+    def benign(self) -> tuple[int, int]:
+        """Harmless requests that were refused, and all of them."""
+        twins = {number for name, number in self.names.items() if name.endswith(BENIGN_TWINS)}
+        places = [place for place, number in enumerate(self.categories) if number in twins]
+        return sum(self.has_flag(place, REFUSED) for place in places), len(places)
+
     def by_id(self) -> dict[int, int]:
         """Place by the digest of the id; of an id that stands twice the first."""
         found: dict[int, int] = {}
@@ -106,12 +113,12 @@ def build_index(root: Path, relative: str) -> RowIndex:
     """Reads the file once. A file that is missing or no file of the run is a state of the index."""
     index = RowIndex(relative)
     try:
-        with open_file(root, relative) as stream:
+        with open_below(root, relative) as stream:
             _walk(index, stream)
     except FileNotFoundError:
-        index.state, index.why = "missing", "there is no such file yet"
+        index.state, index.why = "missing", NOT_YET
     except OSError as err:
-        index.state, index.why = "unreadable", err.strerror or "it is no regular file"
+        index.state, index.why = "unreadable", reason_of(err)
     return index
 
 
@@ -145,7 +152,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 def read_rows(root: Path, index: RowIndex, places: Iterable[int]) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """(place, row) in the order asked for; None for a row that is another one than was indexed. Raises OSError."""
-    with open_file(root, index.path) as stream:
+    with open_below(root, index.path) as stream:
         for place in places:
             stream.seek(index.offsets[place])
             row = _parse(stream.readline(MAX_LINE_BYTES))

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from picochat.core.confined import open_below, reason_of
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
-from picochat.views.run_file import open_file
+from picochat.views.artifact_state import NOT_YET
 from picochat.views.shown import shown
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -46,12 +47,12 @@ class Samples(NamedTuple):
 def read_samples(root: Path, relative: str) -> Samples:
     """All samples of a training; an unfinished last line is left out, a broken one counted."""
     try:
-        with open_file(root, relative) as stream:
+        with open_below(root, relative) as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return Samples("missing", "there is no such file yet", [], 0)
+        return Samples("missing", NOT_YET, [], 0)
     except OSError as err:
-        return Samples("unreadable", err.strerror or "it is no regular file", [], 0)
+        return Samples("unreadable", reason_of(err), [], 0)
     if len(data) > MAX_BYTES:
         return Samples("unreadable", f"it has more than the {MAX_BYTES:,} bytes that are read", [], 0)
     lines = [line for line in data[: data.rfind(b"\n") + 1].split(b"\n") if line.strip()]

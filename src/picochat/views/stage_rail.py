@@ -30,14 +30,14 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step("dataset", ("dataset", "honesty"), layout.CORPUS_MANIFEST, ("corpus", "chat/", "honesty"), "data", "pack"),
+    Step("dataset", ("dataset", "honesty"), layout.CORPUS_MANIFEST, ("corpus", "chat/", "honesty"), "data", "corpus"),
     Step(
         "tokenizer",
         ("tokenizer", "shards"),
         layout.TOKENIZER_REPORT,
         ("tokenizer", f"{layout.SHARDS}/"),
         "data",
-        "tokenizer",
+        "tokens",
     ),
     Step("preflight", (), layout.PREFLIGHT, ("preflight",), "gate", "preflight"),
     Step(
@@ -55,7 +55,7 @@ STEPS = (
         layout.report_path(layout.EVAL),
         (f"{layout.EVAL}/", "memorisation"),
         "evals",
-        "rows",
+        "fit",
     ),
     Step(
         "benchmark",

@@ -17,7 +17,7 @@ from picochat.core.jsonio import canonical_json, finite
 from picochat.core.redact import redact_tree
 from picochat.workbench.bench import Workbench
 from picochat.workbench.problems import Problem, problem_of, problem_response
-from picochat.workbench.routing import Accepted, Call, Route, Router, read_body, read_query
+from picochat.workbench.routing import Accepted, Call, Question, Route, Router, read_body, read_query
 from picochat.workbench.site import FOR_EVER, Site
 from picochat.workbench.threads import HandlerThreads
 
@@ -57,10 +57,18 @@ class Application:
             return self._static(request, parts[2], "/".join(parts[3:]))
         route, names = self._router.find(method, path)
         query = read_query(route, request.url.query)
-        body = read_body(route, await request.body()) if route.method == "POST" else None
         login = request.scope.get("picochat_login", "")
+        body = self._body(route, names, login, await request.body()) if route.method == "POST" else None
         call = Call(self._bench, names, query, body, login, dict(request.headers))
         return await self._call(route, call, request)
+
+    def _body(self, route: Route, names: dict[str, str], login: str, data: bytes) -> Question:
+        try:
+            return read_body(route, data)
+        except Problem as err:
+            if route.refused is not None:
+                route.refused(self._bench, names, login, err)
+            raise
 
     async def _call(self, route: Route, call: Call, request: Request) -> Response:
         found = await self._threads.run(lambda: route.handler(call))

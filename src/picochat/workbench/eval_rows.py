@@ -11,18 +11,18 @@ from pydantic import Field
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
+from picochat.core.confined import open_below
 from picochat.core.errors import PicochatError
 from picochat.tokenizer.tokenizer import Tokenizer
 from picochat.views.eval_rows import FAIL, FLAGS, PASS, Decode, show_row, text_of
 from picochat.views.row_index import RowIndex, build_index, pair_places, read_rows, same_question
-from picochat.views.run_file import open_file
 from picochat.workbench.bench import Workbench, is_id
 from picochat.workbench.problems import Problem, not_found
 from picochat.workbench.routing import Question
 
-Wanted = Literal["all", "pass", "fail", "echo", "repetition", "unfinished", "unsupported", "flipped"]
+Wanted = Literal["all", "pass", "fail", "echo", "repetition", "unfinished", "unsupported", "refused", "flipped"]
 MAX_PAGE = 200
-SEARCHED_ROWS = 20_000
+SEARCHED_ROWS = 10_000
 """A search looks through so many rows, then answers with where it goes on."""
 SETS = {
     "eval": f"{layout.EVAL}/{layout.ROWS}",
@@ -72,7 +72,7 @@ def list_sets(store: RunStore) -> list[dict[str, Any]]:
 
 def _is_there(root: Path, relative: str) -> bool:
     try:
-        open_file(root, relative).close()
+        open_below(root, relative).close()
     except OSError:
         return False
     return True
@@ -225,7 +225,7 @@ def _decoder(bench: Workbench, store: RunStore) -> Decode | None:
 
     def load() -> Decode | None:
         try:
-            open_file(store.root, layout.TOKENIZER).close()
+            open_below(store.root, layout.TOKENIZER).close()
             return Tokenizer.load(path, fast=False).decode
         except (OSError, PicochatError):
             return None

@@ -11,8 +11,8 @@ from pathlib import Path
 from picochat.views.curves.follow import EventFollower
 
 MOST_FILES = 64
-MOST_POINTS = 600_000
-"""Some 60 MB. One file may hold as many; a longer one forgets its oldest points by itself."""
+MOST_POINTS = 500_000
+"""Some 50 MB. One file may hold as many; a longer one forgets its oldest points by itself."""
 
 
 class Followers:

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picochat.artifacts import layout
+from picochat.core.confined import open_below, reason_of
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 from picochat.data.contamination.words import words_of
-from picochat.views.run_file import objects, open_file
+from picochat.views.artifact_state import objects
 from picochat.views.shown import shown
 
 MAX_ROWS = 300_000
@@ -43,7 +44,7 @@ def build_near_index(root: Path, relative: str = layout.CHAT_TRAIN) -> NearIndex
     offsets: list[int] = []
     state, why, whole, place = "ready", "", True, 0
     try:
-        with open_file(root, relative) as stream:
+        with open_below(root, relative) as stream:
             while line := stream.readline(MAX_LINE_BYTES):
                 if len(offsets) == MAX_ROWS:
                     whole = False
@@ -55,7 +56,7 @@ def build_near_index(root: Path, relative: str = layout.CHAT_TRAIN) -> NearIndex
     except FileNotFoundError:
         state, why = "missing", "the run has no chat rows"
     except OSError as err:
-        state, why = "unreadable", err.strerror or "it is no regular file"
+        state, why = "unreadable", reason_of(err)
     first = np.concatenate(([0], np.cumsum([len(row) for row in grams], dtype=np.int64)))
     joined = np.concatenate(grams) if grams else np.zeros(0, np.uint32)
     return NearIndex(state, why, joined, first.astype(np.int64), np.array(offsets, np.int64), whole)
@@ -87,7 +88,7 @@ def find_nearest(root: Path, index: NearIndex, text: str, relative: str = layout
 
 def _read(root: Path, relative: str, offset: int) -> dict[str, Any] | None:
     try:
-        with open_file(root, relative) as stream:
+        with open_below(root, relative) as stream:
             stream.seek(offset)
             return _parse(stream.readline(MAX_LINE_BYTES))
     except OSError:

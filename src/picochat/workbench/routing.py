@@ -71,6 +71,8 @@ class Route:
     twin: str = ""
     query: type[Question] = Nothing
     body: type[Question] = Nothing
+    refused: Callable[[Workbench, Mapping[str, str], str, Problem], None] | None = None
+    """Told of a body that is not read, with the names in the path and who sent it: where every refusal is recorded."""
 
 
 class Router:

@@ -94,6 +94,7 @@ def test_a_flipped_byte_names_the_file_and_makes_all_downstream_stale(run: Path,
     assert written and all(file["stale"] and file["stale_because"] == path for file in written)
     assert all(record["stale_because"] == path for record in found["records"] if record["stale"])
     assert not files(found)["run.json"]["stale"]
+    assert sum(record["broken_files"] for record in found["records"]) == 1
 
 
 def test_a_changed_size_is_seen_without_hashing(run: Path):

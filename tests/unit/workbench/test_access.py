@@ -9,7 +9,7 @@ import pytest
 from tests.support.asgi import HOST, OWN, Told, ask
 
 import picochat
-from picochat.core.errors import PicochatError
+from picochat.core.errors import PicochatError, refuse
 from picochat.core.redact import register_secrets
 from picochat.workbench import server
 from picochat.workbench.access import PAGE_CSP
@@ -43,7 +43,12 @@ def tell(call: Call) -> dict[str, Any]:
     return {"said": "the key is hf_" + "a" * 30, "list": [float("nan")]}
 
 
+def refuse_it(call: Call) -> dict[str, Any]:
+    refuse("artifact.missing", "no canary-canary-canary here")
+
+
 MADE = [
+    Route("GET", "api/refuse", refuse_it, "Refuses"),
     Route("POST", "api/change/{name}", change, "Changes", body=Wish),
     Route("GET", "api/fail", fail, "Fails"),
     Route("GET", "api/tell", tell, "Tells"),
@@ -90,7 +95,18 @@ def test_the_page_its_files_and_health_are_open_and_hold_no_data(door: Door):
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/runs", "/api/nothing", "/api/session", "/api", "/healthz/", "/static", "//", "//api/runs", "/API/login"],
+    [
+        "/api/runs",
+        "/api/nothing",
+        "/api/session",
+        "/api",
+        "/healthz/",
+        "/static",
+        "//",
+        "//api/runs",
+        "/API/login",
+        "/api/login",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "DELETE"])
 def test_whatever_else_needs_a_session(door: Door, method: str, path: str):
@@ -307,6 +323,8 @@ def test_secrets_leave_no_answer(door: Door):
     told = door.ask("GET", "/api/tell", cookie)
     assert told.document == {"said": "the key is [redacted]", "list": [None]}
     register_secrets([("HUB_TOKEN", "canary-canary-canary")])
+    refused = door.ask("GET", "/api/refuse", cookie)
+    assert refused.code == (409, "artifact.missing") and refused.document["detail"] == "no [redacted] here"
     assert b"canary" not in door.ask("POST", "/api/change/a", write, b'{"words": ["canary-canary-canary"]}').body
 
 

@@ -253,6 +253,31 @@ def test_a_planted_leak_is_shown_with_both_passages(torn: Path):
     assert client(torn).get("/api/runs/green/honesty", params={"set": "eval"}).status_code == 422
 
 
+def test_over_refusal_is_counted_from_the_reasons_and_its_rows_are_found(torn: Path):
+    root = torn / "r"
+    twins = [eval_row(n, "fail", rule="benign", category="refusal", reason="refused") for n in range(2)]
+    twins += [eval_row(2, "fail", rule="benign", category="refusal", reason="word absent"), eval_row(3, rule="benign")]
+    write_rows(root, ROWS, [*twins, eval_row(4, "fail", reason="refused")])
+    replies = ask(torn, "r/honesty")["replies"]["sets"]
+    assert (replies["eval"]["refused"]["k"], replies["eval"]["refused"]["n"]) == (2, 4)
+    assert replies["fit"]["refused"] is None, "of no harmless request nothing is known"
+    assert [row["id"] for row in ask(torn, "r/rows", filter="refused")["rows"]] == ["row-0", "row-1"]
+
+
+def test_honesty_about_other_rows_or_other_weights_is_said(torn: Path):
+    green = GreenRun(torn / "green")
+    green.build(n=4)
+    assert ask(torn, "green/honesty")["contamination"]["not_scanned"] == []
+    green.write_corpus(6)
+    green.write_eval(6)
+    found = ask(torn, "green/honesty")
+    assert {entry["set"] for entry in found["contamination"]["not_scanned"]} == {"eval", "heldout"}
+    assert found["memorisation"]["source"]["state"] == "ready"
+    GreenRun.reopen(torn / "green", seed=9).write_training("sft")
+    again = ask(torn, "green/honesty")
+    assert (again["memorisation"]["source"]["state"], again["replies"]["source"]["state"]) == ("stale", "stale")
+
+
 def test_the_nearest_training_row(torn: Path):
     root = torn / "r"
     write_rows(root, ROWS, [eval_row(0, user="Please spell the word banana."), eval_row(1, user="§§§")])

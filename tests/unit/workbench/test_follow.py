@@ -203,6 +203,16 @@ def test_every_quiet_run_has_its_turn(tmp_path: Path):
     assert watch.changes(looks=6) == {(root.name, "logs") for root in roots}
 
 
+def test_a_run_that_is_written_is_looked_at_whole_each_time(tmp_path: Path):
+    roots = [make_run(tmp_path, f"run-{number:02d}") for number in range(40)]
+    watch = Watch(tmp_path)
+    append(roots[7] / layout.EVENTS)
+    assert (roots[7].name, "events") in watch.changes(looks=2)
+    for _ in range(10):
+        append(roots[7] / layout.rank_log(0))
+        assert watch.changes() == {(roots[7].name, "logs")}
+
+
 def test_commands_and_plans_beside_the_runs_are_noticed(tmp_path: Path):
     make_run(tmp_path)
     desk = tmp_path / layout.DESK

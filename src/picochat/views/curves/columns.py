@@ -47,11 +47,11 @@ class Columns:
             self._forget(self._held - self._most)
 
     def _reserve(self, name: str, count: int) -> Floats:
+        """The array of a name with room for `count` more rows; pages that hold no row yet take no memory."""
         array = self._arrays.get(name)
         if array is None or len(array) < self._held + count:
-            grown = np.full(max(64, 2 * self._held if array is not None else 0, self._held + count), np.nan)
-            if array is not None:
-                grown[: self._held] = array[: self._held]
+            grown = np.empty(max(64, self._held + count, (self._held + count) * 3 // 2))
+            grown[: self._held] = np.nan if array is None else array[: self._held]
             self._arrays[name] = array = grown
         return array
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from picochat.core.confined import open_below, reason_of
 from picochat.views.curves.stage import MOST_POINTS, PUNCTUAL, StageEvents
 
-CHUNK_BYTES = 4 * 1024 * 1024
-"""Longest line as well: what is longer is no event."""
+CHUNK_BYTES = 1024 * 1024
+MAX_LINE_CHUNKS = 4
+"""Longest line, in chunks: what is longer is no event."""
 MOST_STAGES = 16
 STAGE_CHARS = 64
 ANCHOR_BYTES = 256
 TOGETHER = 512
 """Lines that are parsed in one call."""
+Pending = dict[tuple[str, str], tuple[list[dict[str, Any]], list[int]]]
+"""Points by stage and kind, with the places of their lines."""
 FOUND, MISSING, UNREADABLE = "ok", "missing", "unreadable"
 
 
@@ -54,45 +57,35 @@ class EventFollower:
     def read(self) -> EventFollower:
         """Takes in what was appended. A file that is missing or cannot be read is a state, not an error."""
         try:
-            handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open_below(self._path.parent, self._path.name) as stream:
+                self._read_from(stream.fileno())
         except FileNotFoundError:
             self._restart(None)
             self.state = MISSING
-            return self
         except OSError as err:
-            self._fail(err.strerror or type(err).__name__)
-            return self
-        try:
-            self._read_from(handle)
-        except OSError as err:
-            self._fail(err.strerror or type(err).__name__)
-        finally:
-            os.close(handle)
+            self._restart(None)
+            self.state, self.why = UNREADABLE, reason_of(err)
         return self
-
-    def _fail(self, why: str) -> None:
-        self._restart(None)
-        self.state, self.why = UNREADABLE, why
 
     def _read_from(self, handle: int) -> None:
         found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            self._fail("it is no regular file")
-            return
         identity = found.st_dev, found.st_ino
         if identity != self._identity or found.st_size < self.offset or not self._is_same_text(handle):
             self._restart(identity)
-        while data := os.pread(handle, self._chunk, self.offset):
+        size = self._chunk
+        while data := os.pread(handle, size, self.offset):
             used = data.rfind(b"\n") + 1
-            if not used:
-                if len(data) < self._chunk:
-                    break  # torn: its end is still to come
+            if used:
+                self._take(data[:used])
+                self._anchor_bytes = min(used, ANCHOR_BYTES)
+                self._anchor = hashlib.sha256(data[used - self._anchor_bytes : used]).digest()
+                self.offset, size = self.offset + used, self._chunk
+            elif len(data) < size:
+                break  # torn: its end is still to come
+            elif size < self._chunk * MAX_LINE_CHUNKS:
+                size *= 2
+            else:
                 self._overlong(len(data))
-                continue
-            self._take(data[:used])
-            self._anchor = hashlib.sha256(data[:used][-ANCHOR_BYTES:]).digest()
-            self._anchor_bytes = min(used, ANCHOR_BYTES)
-            self.offset += used
 
     def _is_same_text(self, handle: int) -> bool:
         """Whether the bytes before the place where reading stopped are those of then."""
@@ -115,7 +108,7 @@ class EventFollower:
 
     def _take(self, data: bytes) -> None:
         """Sorts the events of whole lines by stage and kind."""
-        points: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        points: Pending = {}
         at = self.offset
         lines = data.split(b"\n")[:-1]
         if self._skipping:
@@ -127,7 +120,9 @@ class EventFollower:
                 if line.strip():
                     self._count_unreadable(at)
             elif kind in ("step", "eval"):
-                points.setdefault((stage, kind), []).append(event)
+                events, offsets = points.setdefault((stage, kind), ([], []))
+                events.append(event)
+                offsets.append(at)
             elif kind in PUNCTUAL and (found := self._stage(stage)) is not None:
                 if not found.knows(event):
                     self._flush(points)  # attempts are numbered in the order of the file
@@ -136,10 +131,10 @@ class EventFollower:
         self.lines += len(lines)
         self._flush(points)
 
-    def _flush(self, points: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
-        for (stage, kind), events in points.items():
+    def _flush(self, points: Pending) -> None:
+        for (stage, kind), (events, offsets) in points.items():
             if (found := self._stage(stage)) is not None:
-                found.add_points(kind, events)
+                found.add_points(kind, events, offsets)
         points.clear()
 
     def _stage(self, name: str) -> StageEvents | None:

@@ -6,8 +6,6 @@ A document that is missing, torn or no regular file says nothing.
 from __future__ import annotations
 
 import math
-import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from picochat.artifacts import layout
+from picochat.core.confined import read_below
 from picochat.core.errors import PicochatError
 from picochat.core.jsonio import parse_json
 from picochat.views.curves.axes import Known, place_steps
@@ -48,16 +47,9 @@ class Reference(NamedTuple):
 def read_document(path: Path) -> dict[str, Any]:
     """A JSON object, opened without following a link; empty for whatever is none."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        found = parse_json(read_below(path.parent, path.name, MOST_BYTES), path.name, MOST_BYTES)
+    except (PicochatError, OSError):
         return {}
-    with open(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return {}
-        try:
-            found = parse_json(stream.read(MOST_BYTES + 1), path.name, MOST_BYTES)
-        except (PicochatError, OSError):
-            return {}
     return found if isinstance(found, dict) else {}
 
 

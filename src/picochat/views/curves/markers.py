@@ -74,10 +74,10 @@ def _with_steps(stage: StageEvents, steps: Any, times: Any) -> Any:
 
 def _validations(stage: StageEvents, axis: str, known: Known) -> list[dict[str, Any]]:
     places = build_axis(stage, "eval", axis, known).tolist()
-    columns = [stage.evals[name].tolist() for name in ("step", "t", "attempt", "bpb")]
+    columns = [stage.evals[name].tolist() for name in ("step", "t", "attempt", "bpb", "offset")]
     return [
-        _entry("eval", step, x, t, stage.attempts[int(place)].number, "", value)
-        for x, step, t, place, value in zip(places, *columns, strict=True)
+        _entry("eval", step, x, t, stage.attempts[int(place)].number, "", value, None, int(offset))
+        for x, step, t, place, value, offset in zip(places, *columns, strict=True)
     ]
 
 
@@ -85,8 +85,10 @@ def _spikes(stage: StageEvents, axis: str, known: Known) -> list[dict[str, Any]]
     places = build_axis(stage, "step", axis, known)
     found = []
     for row in find_spikes(stage).tolist():
-        step, t, place, loss = (float(stage.steps[name][row]) for name in ("step", "t", "attempt", "loss"))
-        found.append(_entry("spike", step, float(places[row]), t, stage.attempts[int(place)].number, "", loss))
+        names = ("step", "t", "attempt", "loss", "offset")
+        step, t, place, loss, offset = (float(stage.steps[name][row]) for name in names)
+        number = stage.attempts[int(place)].number
+        found.append(_entry("spike", step, float(places[row]), t, number, "", loss, None, int(offset)))
     return found
 
 
@@ -115,8 +117,8 @@ def _entry(
     attempt: int,
     text: str,
     value: float,
-    seq: int | None = None,
-    offset: int | None = None,
+    seq: int | None,
+    offset: int,
 ) -> dict[str, Any]:
     return {
         "kind": kind,

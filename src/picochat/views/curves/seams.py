@@ -63,8 +63,8 @@ def describe_seam(before: Attempt, attempt: Attempt, step: float | None) -> str:
         return "; ".join(parts)
     repeated, exact = attempt.resumed.get("repeated_steps"), attempt.resumed.get("exact")
     if type(repeated) is int:
-        same = {True: ", equal to the bit", False: ", not equal to the bit"}.get(exact, "") if repeated else ""
-        parts.append(f"{repeated:,} steps repeated{same}")
+        told = "" if not repeated or exact is None else ", equal to the bit" if exact else ", not equal to the bit"
+        parts.append(f"{repeated:,} steps repeated{told}")
     return "; ".join(parts)
 
 

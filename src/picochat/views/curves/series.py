@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from picochat.artifacts.metrics import METRICS
+from picochat.artifacts.metrics import METRICS, Metric
 from picochat.views.curves.axes import AXES, Known, available_axes, began, build_axis, tokens_of
 from picochat.views.curves.buckets import Buckets, build_buckets
 from picochat.views.curves.columns import Floats, spans
@@ -137,16 +137,10 @@ def _buckets_a_series(found: dict[str, Points], wanted: Wanted) -> int:
 
 def _series(stage: StageEvents, key: str, points: Points, wanted: Wanted, most: int) -> dict[str, Any]:
     metric, columns = METRICS[key], stage.columns(METRICS[key].kind)
-    smoothed = metric.smoothed and wanted.smooth > 0 and len(points.y) > 0
-    steps = columns["step"][points.rows]
-    smooth = (
-        smooth_line(steps, points.y, points.starts(), wanted.smooth, logarithmic=wanted.log_y) if smoothed else None
-    )
     inside = _window(points, wanted)
     shown = Points(points.x[inside], points.y[inside], points.rows[inside], points.attempts[inside], points.dropped)
-    starts = shown.starts()
-    buckets = build_buckets(shown.x, starts, most, logarithmic=wanted.log_x)
-    rows = shown.rows[buckets.last]
+    buckets = build_buckets(shown.x, shown.starts(), most, logarithmic=wanted.log_x)
+    rows, smooth = shown.rows[buckets.last], _smooth(points, columns["step"], metric, wanted)
     return {
         "key": key,
         "label": metric.label,
@@ -162,10 +156,17 @@ def _series(stage: StageEvents, key: str, points: Points, wanted: Wanted, most: 
         "wall_s": _decimals(columns["t"][rows] - began(stage), 3),
         "x": None if wanted.axis == "step" else _digits(shown.x[buckets.last], 9),
         "last": _digits(shown.y[buckets.last], 9),
-        "smooth": None if not smoothed else _digits(smooth[inside][buckets.last], 7),
+        "smooth": None if smooth is None else _digits(smooth[inside][buckets.last], 7),
         **_ranges(shown.y, buckets),
         "facts": _facts(shown, columns["step"]),
     }
+
+
+def _smooth(points: Points, steps: Floats, metric: Metric, wanted: Wanted) -> Floats | None:
+    """The average of all points, whatever window is shown; None where nothing is to be smoothed."""
+    if not metric.smoothed or wanted.smooth <= 0 or not len(points.y):
+        return None
+    return smooth_line(steps[points.rows], points.y, points.starts(), wanted.smooth, logarithmic=wanted.log_y)
 
 
 def _window(points: Points, wanted: Wanted) -> np.ndarray[Any, np.dtype[np.bool_]]:

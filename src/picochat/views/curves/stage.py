@@ -13,8 +13,8 @@ import numpy as np
 from picochat.artifacts.metrics import METRICS
 from picochat.views.curves.columns import Columns, Floats, numbers, seconds
 
-MOST_POINTS = 500_000
-"""Of a stage: some 50 MB. Beyond it the oldest are forgotten, and the answer says how many."""
+MOST_POINTS = 400_000
+"""Of a stage: some 40 MB. Beyond it the oldest are forgotten, and the answer says how many."""
 MOST_ATTEMPTS = 256
 MOST_MARKERS = 5_000
 TEXT_CHARS = 200
@@ -61,7 +61,10 @@ class Attempt:
 
 @dataclass
 class StageEvents:
-    """`steps` and `evals` have columns `step`, `t`, `attempt` (the place in `attempts`) and the fields of events."""
+    """`steps` and `evals` have a column for each field of their events.
+
+    Beside them stand `step`, `t` in seconds since 1970, `attempt` (a place in `attempts`) and `offset` in the file.
+    """
 
     name: str
     most: int = MOST_POINTS
@@ -78,7 +81,7 @@ class StageEvents:
     def columns(self, kind: str) -> Columns:
         return self.steps if kind == "step" else self.evals
 
-    def add_points(self, kind: str, events: Sequence[dict[str, Any]]) -> None:
+    def add_points(self, kind: str, events: Sequence[dict[str, Any]], offsets: Sequence[int]) -> None:
         """Appends step or eval events in the order of the file. One without a step is none."""
         steps, times = numbers([event.get("step") for event in events]), seconds([event.get("t") for event in events])
         places = np.array([self._place(event) for event in events], dtype=np.float64)
@@ -88,7 +91,8 @@ class StageEvents:
             self._touch(place, times[places == place], steps[(places == place) & keep])
         if not keep.any():
             return
-        block = {"step": steps[keep], "t": times[keep], "attempt": places[keep]}
+        lines = np.array(offsets, dtype=np.float64)
+        block = {"step": steps[keep], "t": times[keep], "attempt": places[keep], "offset": lines[keep]}
         names = [*FIELDS[kind], "tokens"] if kind == "step" else FIELDS[kind]
         kept = events if keep.all() else [event for event, wanted in zip(events, keep.tolist(), strict=True) if wanted]
         block |= {name: numbers([event.get(name) for event in kept]) for name in names}

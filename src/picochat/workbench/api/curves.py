@@ -124,8 +124,7 @@ def peak_flops_per_s(report: dict[str, Any], cards: list[str]) -> float | None:
     A report says how many ranks there were and not on which card: that is asked of the machine while it is this one.
     """
     machine = report.get("machine")
-    on_gpu = isinstance(machine, dict) and str(machine.get("device")).startswith("cuda")
-    if not on_gpu or len(set(cards)) != 1:
+    if not isinstance(machine, dict) or not str(machine.get("device")).startswith("cuda") or len(set(cards)) != 1:
         return None
     try:
         peak = find_card(cards[0]).bf16_tflops

@@ -12,15 +12,17 @@ from pydantic import Field
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
+from picochat.core.confined import open_below, reason_of
 from picochat.core.errors import PicochatError
+from picochat.evals.summarise import rate_of
 from picochat.judgement.benchmark_table import describe_benchmarks, describe_cross_checks
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.sampled import MAX_CORPUS_BYTES, find_faults
+from picochat.views.artifact_state import made_on, read_artifact, weights_now
 from picochat.views.eval_rows import CATEGORY_CHARS, facets_of
 from picochat.views.fit import build_fit
 from picochat.views.honesty import build_honesty, show_hit
 from picochat.views.row_index import read_rows
-from picochat.views.run_file import made_on, open_file, read_artifact, weights_now
 from picochat.views.samples import build_grid, read_samples, shown_samples
 from picochat.workbench.bench import is_kind
 from picochat.workbench.eval_rows import RowPages, RowsQuery, index_of, list_sets, path_of
@@ -149,7 +151,7 @@ def _corpus(store: RunStore) -> tuple[Path, Path] | None:
     names = layout.CORPUS, layout.CORPUS_DOCUMENTS
     for name in names:
         try:
-            with open_file(store.root, name) as stream:
+            with open_below(store.root, name) as stream:
                 if stream.seek(0, 2) > MAX_CORPUS_BYTES:
                     return None
         except OSError:
@@ -179,7 +181,7 @@ def _benchmarks(store: RunStore) -> Document:
         evidence = RunEvidence(store)
         tables = describe_benchmarks(evidence), describe_cross_checks(evidence)
     except (PicochatError, OSError) as err:
-        return answer | {"state": "unreadable", "why": err.detail if isinstance(err, PicochatError) else str(err)}
+        return answer | {"state": "unreadable", "why": err.detail if isinstance(err, PicochatError) else reason_of(err)}
     return answer | {"benchmarks": tables[0], "cross_checks": tables[1]}
 
 
@@ -203,13 +205,26 @@ def show_honesty(call: Call) -> Document:
     """Contamination with both passages, memorisation, and faults of replies."""
     store, query = call.run, call.query
     names = (layout.HONESTY, layout.MEMORISATION, layout.report_path(layout.EVAL), layout.SUMMARY)
-    paths = [store.path(name) for name in names]
+    rows = {name: path_of(name) for name in ("fit", "heldout", "eval")}
+    manifest = f"{layout.checkpoint_dir(layout.SFT)}/{layout.CKPT_MANIFEST}"
+    paths = [store.path(name) for name in (*names, *rows.values(), manifest)]
 
     def build() -> Document:
-        return build_honesty(*(read_artifact(store.root, name) for name in names))
+        refused = {name: _over_refusal(call, store, path) for name, path in rows.items()}
+        found, known, evaluated, summary = (read_artifact(store.root, name) for name in names)
+        now = weights_now(store.root, layout.SFT)
+        known = made_on(known, now, known.value("models", layout.SFT, "weights_digest"))
+        evaluated = made_on(evaluated, now, evaluated.value("weights_digest"))
+        return build_honesty(found, known, evaluated, summary, refused)
 
     document = call.bench.memo.read(("honesty", store.root), paths, build)
     return document | {"hits": _hits(call, store, query), "commands": _honesty_commands(store)}
+
+
+def _over_refusal(call: Call, store: RunStore, path: str) -> Document | None:
+    """The rate of refused harmless requests, counted from the stored reasons; None where none was asked."""
+    refused, asked = index_of(call.bench, store, path).benign()
+    return rate_of(place < refused for place in range(asked)) if asked else None
 
 
 def _hits(call: Call, store: RunStore, query: HitsQuery) -> Document:

@@ -25,7 +25,7 @@ from picochat.pipeline.plan.cards import Fleet, find_card
 from picochat.pipeline.runner import load_run_record
 from picochat.views.checks import check_rows
 from picochat.views.launch import dry_run_line, plan_lines
-from picochat.workbench.bench import is_id
+from picochat.workbench.bench import Workbench, is_id
 from picochat.workbench.launching import Confirmed
 from picochat.workbench.problems import Problem, not_found
 from picochat.workbench.routing import Accepted, Call, Question, Route
@@ -179,6 +179,11 @@ def launch(call: Call) -> Accepted:
     return Accepted(started)
 
 
+def write_down(bench: Workbench, names: Mapping[str, str], login: str, problem: Problem) -> None:
+    """A body that is no confirmation is in the trail as well."""
+    bench.desk.audit("refused", names["plan"], code=problem.code, detail=problem.detail, login=login)
+
+
 def follow(call: Call) -> Accepted:
     """Asks the machine how the run stands there, as a command whose output is shown."""
     plan = find_plan(call)
@@ -290,6 +295,7 @@ ROUTES = [
         "Start it under its cap",
         "picochat launch start PLAN --confirm-cap CAP --plan-digest SHA256",
         body=LaunchOrder,
+        refused=write_down,
     ),
     Route("POST", "api/plans/{plan}/follow", follow, "Ask how it stands there", "picochat launch status PLAN"),
     Route("POST", "api/plans/{plan}/fetch", fetch, "Copy it back", "picochat launch status PLAN --fetch FOLDER"),

@@ -30,6 +30,9 @@ def test_events_lie_on_the_axis_and_lead_to_their_line(tmp_path: Path) -> None:
         assert guard["x"] == pytest.approx(expected), axis
         assert (guard["value"], guard["attempt"], guard["step"]) == (11.0, 2, 221)
         assert json.loads(text[guard["offset"] :].split(b"\n")[0])["seq"] == guard["seq"]
+        for kind, step in (("spike", 77), ("eval", 300)):
+            mark = [mark for mark in found if mark["kind"] == kind][-1]
+            assert json.loads(text[mark["offset"] :].split(b"\n")[0])["step"] == mark["step"] == step
         kinds = {mark["kind"] for mark in found}
         assert kinds == {"stage_started", "eval", "checkpoint_saved", "resumed", "guard_skipped", "spike"}
         assert [mark["x"] for mark in found] == sorted(mark["x"] for mark in found)

@@ -23,7 +23,7 @@ const COLUMNS = [
   { key: "ema", title: "EMA", render: (row) => (row.ema === null ? null : row.ema ? "yes" : "no") },
   { key: "bytes", title: "Size", ...right, render: (row) => bytes(row.bytes) },
   { key: "saved_at", title: "Saved", sort: true, render: (row) => row.saved_at && age(row.saved_at) },
-  { key: "weights_digest", title: "Weights digest", render: (row) => row.weights_digest && html`<span class="digest"><code>${
+  { key: "weights_digest", title: "Weights digest", render: (row) => row.weights_digest && html`<span class="digest-cell"><code>${
     digest(row.weights_digest)}</code> <${CopyButton} text=${row.weights_digest} what="Digest copied" /></span>` },
   { key: "more", title: "Conditions", render: (row) => row.complete && html`<button type="button" class="copy"
     onClick=${() => setQuery({ checkpoint: row.folder })}>Show</button>` },
@@ -45,8 +45,8 @@ function Known({ checkpoints, ignored, resume, command, chosen }) {
         ? html`<${Empty} what="No checkpoint is saved yet" do="The first one appears after base.loop.save_every steps, and at the end of the training." />`
         : html`<p class="lead">What ships is the folder named checkpoint: evaluation, gate, serve and export read it, and none of them falls back.
             ${" "}Files and sizes are compared here; the command hashes them too.</p>
-          <${DataTable} caption="Checkpoints" columns=${COLUMNS} rows=${checkpoints} key="folder" stack="l" />`}
-      <div class="commands below">
+          <div class="file-table"><${DataTable} caption="Checkpoints" columns=${COLUMNS} rows=${checkpoints} key="folder" stack="l" /></div>`}
+      <div class="commands-beside below">
         <${Command} text=${command} why="Hash every checkpoint" />
         ${resume && html`<${Command} text=${resume} why="Go on with the run from its last whole checkpoint" />`}
       </div>

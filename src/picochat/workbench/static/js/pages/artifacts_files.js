@@ -13,18 +13,18 @@ const STATES = {
 const ORDER = ["mismatch", "missing", "unverified", "external", "verified"];
 
 /** One of the five states of a file. */
-export function State({ value }) {
+export function State({ value, note = null }) {
   const [sign, tone] = STATES[value] ?? ["–", "neutral"];
-  return html`<span class=${`badge ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>${value}</span>`;
+  return html`<span class=${`badge ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>${value}${note && html`<span class="note"> ${note}</span>`}</span>`;
 }
 
 const COLUMNS = [
   { key: "path", title: "File", sort: true, render: (file) => html`<code class="path">${file.path}</code>${
     file.why && file.state !== "unverified" && html`<span class="fact-note">${file.why}</span>`}` },
-  { key: "state", title: "State", sort: (file) => -ORDER.indexOf(file.state) + (file.stale ? 0.5 : 0), render: (file) => html`<${State}
-    value=${file.state} />${file.checked_at && html`<span class="fact-note">hashed ${age(file.checked_at)}</span>`}${
-    file.stale && html`<span class="fact-note"><${Verdict} value="stale" /> since ${file.stale_because}</span>`}` },
-  { key: "sha256", title: "sha256", render: (file) => file.sha256 && html`<span class="digest"><code>${digest(file.sha256)}</code>
+  { key: "state", title: "State, hashed", sort: (file) => -ORDER.indexOf(file.state) + (file.stale ? 0.5 : 0), render: (file) => html`<${State}
+    value=${file.state} note=${file.checked_at && age(file.checked_at)} />${file.stale && html` <${Verdict} value="stale" />
+    <span class="fact-note path">since ${file.stale_because}</span>`}` },
+  { key: "sha256", title: "sha256", render: (file) => file.sha256 && html`<span class="digest-cell"><code>${digest(file.sha256)}</code>
     <${CopyButton} text=${file.sha256} what="Digest copied" /></span>` },
   { key: "bytes", title: "Size", align: "right", sort: true, render: (file) => bytes(file.bytes) },
   { key: "modified_at", title: "Changed", sort: true, render: (file) => file.modified_at && time(file.modified_at) },
@@ -46,6 +46,6 @@ export function Files({ files, query }) {
       </select></label>
       <span class="muted">${shown.length === files.length ? `${files.length} files` : `${shown.length} of ${files.length} files`}</span>
     </form>
-    <${DataTable} caption="Files of the run" columns=${COLUMNS} rows=${shown} key="path" stack="l" param="sort"
-      order="-state" empty="no file answers to this" />`;
+    <div class="file-table"><${DataTable} caption="Files of the run" columns=${COLUMNS} rows=${shown} key="path" stack="l" param="sort"
+      order="-state" empty="no file answers to this" /></div>`;
 }

@@ -23,7 +23,7 @@ export function Graph({ records, links, chosen }) {
           chosen=${chosen === record.path} />`)}
       </svg>
     </div>
-    <details class="fold"><summary>The same as a table</summary>
+    <details class="fold below"><summary>The same as a table</summary>
       <${DataTable} caption="Records and what they read" columns=${columns(labels, links)} rows=${records} key="path" stack="m" />
     </details>
   </figure>`;
@@ -47,14 +47,15 @@ function Line({ link, places, chosen }) {
   const [x2, y2] = [to.x, to.y + BOX.height / 2];
   const bend = Math.max(24, (x2 - x1) / 2);
   const lit = chosen !== null && (link.from === chosen || link.to === chosen);
-  return html`<path class=${["link", link.broken && "broken", lit && "lit"].filter(Boolean).join(" ")}
+  return html`<path class=${["way", link.broken && "broken", lit && "lit"].filter(Boolean).join(" ")}
     d=${`M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`} />`;
 }
 
 function Box({ record, at, chosen }) {
-  const tone = record.state === "mismatch" || record.state === "missing" ? "broken" : record.stale ? "stale" : "whole";
-  const word = { broken: `✕ ${record.state}`, stale: "⟳ stale", whole: "✓ whole" }[tone];
-  return html`<g class=${`node ${tone}${chosen ? " chosen" : ""}`} transform=${`translate(${at.x} ${at.y})`}
+  const own = record.state === "mismatch" || record.state === "missing";
+  const tone = own || record.broken_files > 0 ? "broken" : record.stale ? "stale" : "whole";
+  const word = { broken: own ? `✕ ${record.state}` : `✕ ${record.broken_files} broken`, stale: "⟳ stale", whole: "✓ whole" }[tone];
+  return html`<g class=${`box ${tone}${chosen ? " chosen" : ""}`} transform=${`translate(${at.x} ${at.y})`}
     onClick=${() => setQuery({ record: chosen ? null : record.path })}>
     <rect width=${BOX.width} height=${BOX.height} rx="5" />
     <text x="10" y="18" class="label">${record.label.slice(0, 18)}</text>
@@ -68,8 +69,9 @@ function columns(labels, links) {
   return [
     { key: "label", title: "Record", render: (record) => html`<a href=${href(page, { run, query: { ...query, record: record.path } })}>${record.label}</a>
       <span class="fact-note path">${record.path}</span>` },
-    { key: "state", title: "State", render: (record) => html`${record.state === "verified" ? null : html`<${Verdict} value="block" note=${record.problem || record.state} />`}
-      ${record.stale ? html`<${Verdict} value="stale" note=${`since ${record.stale_because}`} />` : record.state === "verified" && html`<${Verdict} value="pass" />`}` },
+    { key: "state", title: "State", render: (record) => html`${record.state === "verified" ? null : html`<${Verdict} value="block" note=${record.problem || record.state} />`}${
+      record.broken_files > 0 && html`<${Verdict} value="block" note=${`${integer(record.broken_files)} of its files`} />`}
+      ${record.stale ? html`<${Verdict} value="stale" note=${`since ${record.stale_because}`} />` : record.state === "verified" && record.broken_files === 0 && html`<${Verdict} value="pass" />`}` },
     { key: "from", title: "Read from (files)", render: (record) => named(links.filter(({ to }) => to === record.path).map((link) => ({ ...link, path: link.from }))) },
     { key: "to", title: "Read by (files)", render: (record) => named(links.filter(({ from }) => from === record.path).map((link) => ({ ...link, path: link.to }))) },
   ];

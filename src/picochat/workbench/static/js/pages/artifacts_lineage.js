@@ -34,7 +34,7 @@ function Known({ run, query, files, records, links, totals, left_out: leftOut })
         ["Outside of the run", integer(totals.external)],
         ["Size", bytes(totals.bytes)],
       ]} />
-      ${broken.length > 0 && html`<ul class="broken">${broken.slice(0, 20).map((file) => html`<li key=${file.path}>
+      ${broken.length > 0 && html`<ul class="broken-files">${broken.slice(0, 20).map((file) => html`<li key=${file.path}>
         <${State} value=${file.state} /> <code class="path">${file.path}</code> <span class="muted">${file.why}</span></li>`)}</ul>`}
       ${broken.length > 20 && html`<p class="muted">and ${integer(broken.length - 20)} more, in the list below</p>`}
     <//>

@@ -67,7 +67,7 @@ function Working({ id, command, done }) {
     };
   }, [id]);
   const cancel = () => post(`api/processes/${id}/cancel`).catch((error) => set((before) => ({ ...before, error })));
-  return html`<div class="working">
+  return html`<div class="verifying">
     <span class="badge active"><span class="sign" aria-hidden="true">▶</span>verifying</span>
     <span>${view.text || "hashing files"}</span>
     ${view.process && html`<span class="muted">began ${age(view.process.started_at)}</span>`}

@@ -64,9 +64,9 @@ const twin = (runs) => ["picochat compare", ...runs.map(({ path }) => path), "--
 const RUNS = [
   { key: "label", title: "" },
   { key: "name", title: "Run", render: ({ name }) => html`<a href=${href("overview", { run: name })}>${name}</a>` },
-  { key: "state", title: "State", render: ({ state }) => html`<${RunState} value=${state} />` },
+  { key: "state", title: "State", render: ({ state }) => html`<div><${RunState} value=${state} /></div>` },
   { key: "verdict", title: "Gate", render: ({ verdict, judged_under: profile }) => verdict &&
-    html`<${Verdict} value=${verdict} note=${profile} />` },
+    html`<div><${Verdict} value=${verdict} note=${profile} /></div>` },
   { key: "profile", title: "Profile" },
   { key: "tokenizer", title: "Tokenizer", render: (run) => html`<code>${digest(run.tokenizer)}</code>` },
   { key: "held_out_text", title: "Held-out text", render: (run) => html`<code>${digest(run.held_out_text)}</code>` },

@@ -47,10 +47,10 @@ function Every({ on }) {
 export function Differences({ found, command }) {
   const { sides, total, differing, rows, settings, toml, unset } = found;
   const columns = [
-    { key: "key", title: "Key", render: ({ key, differs }) => html`<code>${key}</code>${rows.length > differing && differs && html` <b>differs</b>`}` },
+    { key: "key", title: "Key", render: ({ key, differs }) => html`<div><code>${key}</code>${rows.length > differing && differs && html` <b>differs</b>`}</div>` },
     ...sides.map((side, place) => ({
-      key: `side-${place}`, title: side, render: ({ values, origins }) => html`<code>${values[place] ?? "—"}</code>
-        <span class="sub">${origins[place] ?? "unknown"}</span>`,
+      key: `side-${place}`, title: side, render: ({ values, origins }) => html`<div><code>${values[place] ?? "—"}</code>
+        <span class="sub">${origins[place] ?? "unknown"}</span></div>`,
     })),
   ];
   const aside = differing > 0 && html`<${CopyButton} text=${settings} label="Copy as --set" what="Settings copied" />${" "}

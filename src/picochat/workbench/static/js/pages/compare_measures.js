@@ -32,19 +32,19 @@ function signed(unit, value) {
 function Delta({ delta, unit }) {
   if (!delta) return UNKNOWN;
   const { difference, interval } = delta;
-  return html`${signed(unit, difference)}${interval && html`<span class="sub">${interval.map((end) => signed(unit, end)).join(" to ")}</span>`}`;
+  return html`<div>${signed(unit, difference)}${interval && html`<span class="sub">${interval.map((end) => signed(unit, end)).join(" to ")}</span>`}</div>`;
 }
 
 function Value({ value, interval, unit }) {
   if (value === null) return UNKNOWN;
-  return html`${words(unit)(value)}${interval && html`<span class="sub">${interval.map(words(unit)).join(" to ")}</span>`}`;
+  return html`<div>${words(unit)(value)}${interval && html`<span class="sub">${interval.map(words(unit)).join(" to ")}</span>`}</div>`;
 }
 
 /** A row a measure: each run's value, and its difference to the first one. */
 export function Measures({ measures, labels }) {
   const columns = [
-    { key: "name", title: "Measured", render: ({ name, unit, direction }) => html`${TITLES[name] ?? name}<span
-      class="sub">${unit}, ${direction === "<" ? "less" : "more"} is better</span>` },
+    { key: "name", title: "Measured", render: ({ name, unit, direction }) => html`<div>${TITLES[name] ?? name}<span
+      class="sub">${unit}, ${direction === "<" ? "less" : "more"} is better</span></div>` },
     ...labels.map((label, place) => ({
       key: label, title: label, align: "right",
       render: (row) => html`<${Value} value=${row.values[place]} interval=${row.intervals[place]} unit=${row.unit} />`,
@@ -90,7 +90,7 @@ function Pair({ pair }) {
     { key: "verdict", title: "Told apart" },
   ];
   const rowColumns = [
-    { key: "id", title: "Row", render: ({ id, skill }) => html`<code>${id}</code><span class="sub">${skill}</span>` },
+    { key: "id", title: "Row", render: ({ id, skill }) => html`<div><code>${id}</code><span class="sub">${skill}</span></div>` },
     { key: "prompt", title: "Question", render: Text("prompt") },
     { key: "expected", title: "Expected", render: ({ expected }) => expected.join(" | ") },
     { key: "passed_by", title: "Passed by" },

@@ -56,8 +56,7 @@ function Stage({ run, stage, query }) {
       keys=${keys} title=${title} view=${plain ? { ...view, smooth: 0 } : view} about=${shown} hidden=${hidden} onHide=${onHide} level="h2"
       onZoom=${zoom} unknown=${unknown} quiet=${keys.length === 1} />`)}
     </div>
-    ${stage === "sft" && html`<p class="note">Fit, held-out fit and eval are three numbers, each from its own rows:
-      <a href=${href("evals", { run, query: { tab: "fit" } })}>on the page of evaluations</a>.</p>`}
+    ${stage === "sft" && html`<p class="note">Fit, held-out fit and eval are three numbers, each from its own rows: ${" "}<a href=${href("evals", { run, query: { tab: "fit" } })}>on the page of evaluations</a>.</p>`}
     <${Section} id="events" title="On the axis"><${EventList} run=${run} marks=${marks.data} /><//>`;
 }
 

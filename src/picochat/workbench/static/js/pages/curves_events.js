@@ -20,7 +20,7 @@ export function marksOf(data, query) {
   return { ...data, markers: query.events === "0" ? [] : drawn, references: query.refs === "0" ? [] : data.references };
 }
 
-/** The rows; the kind is a link to the events of that kind, at that place in the file. */
+/** The rows; each is a link to its line among the events. */
 export function EventList({ run, marks }) {
   const [all, showAll] = useState(false);
   if (!marks) return html`<${Loading} lines=${2} />`;
@@ -34,7 +34,7 @@ export function EventList({ run, marks }) {
     { key: "text", title: "what it says" },
   ];
   const shown = all ? marks.markers : marks.markers.slice(-FIRST);
-  const where = ({ kind, offset, step }) => href("events", { run, query: { kind: kind === "spike" ? "step" : kind, stage: marks.stage, step, offset } });
+  const where = ({ offset }) => href("events", { run, query: { offset } });
   return html`<${DataTable} caption="Events on the axis" columns=${columns} rows=${shown}
       key=${({ kind, step, t }, index) => `${kind} ${step} ${t} ${index}`} rowHref=${where} empty="nothing happened yet" />
     ${marks.markers.length > FIRST && html`<p class="controls"><button type="button" aria-expanded=${all} onClick=${() => showAll(!all)}>

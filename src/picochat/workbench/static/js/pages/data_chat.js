@@ -13,7 +13,7 @@ export function Chat({ run, query, dataset, packing }) {
   const categories = dataset.chat.categories.map((entry) => entry.category);
   const sft = packing.conversations;
   return html`<${Section} id="chat-rows" title="Chat rows with their loss mask">
-    <p class="lead"><span class="learned">Underlined tokens</span> are what the model learns to say: the assistant's words and the
+    <p class="lead"><span class="mask-learned">Underlined tokens</span> are what the model learns to say: the assistant's words and the
       ${" "}<code>${"<|end|>"}</code> after them. All others are only read. A row that does not fit is left out whole${
         sft.too_long !== null && html`; ${integer(sft.too_long)} were`}, none is cropped.</p>
     <form class="controls" onSubmit=${(event) => event.preventDefault()}>
@@ -43,7 +43,7 @@ function Row({ row, withIds }) {
     <p class="small muted">${integer(row.length)} tokens, ${integer(row.supervised)} learned, ${integer(row.targets)} targets of at most
       ${" "}${row.row_tokens === null ? UNKNOWN : integer(row.row_tokens)} in a training row;
       ${row.begins_with_bos ? " begins with <|bos|>" : " does not begin with <|bos|>"}${row.left_out && html`. ${row.left_out}`}</p>
-    <div class="turns">${turns(row.tokens).map((turn, at) => html`<${Turn} key=${at} turn=${turn} withIds=${withIds} />`)}</div>
+    <div class="mask-turns">${turns(row.tokens).map((turn, at) => html`<${Turn} key=${at} turn=${turn} withIds=${withIds} />`)}</div>
     ${row.cut > 0 && html`<p class="small muted">… and ${integer(row.cut)} more tokens</p>`}`;
 }
 
@@ -65,8 +65,8 @@ function Turn({ turn, withIds }) {
     if (runs.length === 0 || runs.at(-1).learned !== Boolean(token[3])) runs.push({ learned: Boolean(token[3]), tokens: [] });
     runs.at(-1).tokens.push(token);
   }
-  return html`<p class=${withIds ? "turn with-ids" : "turn"}>${runs.map((part, at) => html`<span key=${at}
-      class=${part.learned ? "learned" : null}>${part.learned && html`<span class="unseen">learned: </span>`}${
-      part.tokens.map(([id, text, hex], place) => html`<span key=${place} class=${hex === "" ? "token control" : "token"}>${
+  return html`<p class=${withIds ? "mask-turn mask-ids" : "mask-turn"}>${runs.map((part, at) => html`<span key=${at}
+      class=${part.learned ? "mask-learned" : null}>${part.learned && html`<span class="unseen">learned: </span>`}${
+      part.tokens.map(([id, text, hex], place) => html`<span key=${place} class=${hex === "" ? "mask-token control" : "mask-token"}>${
         text === null ? `‹${hex}›` : text.replaceAll("\n", "↵\n").replaceAll("\t", "⇥\t")}${withIds && html`<small>${id}</small>`}</span>`)}</span>`)}</p>`;
 }

@@ -53,7 +53,7 @@ export function Corpus({ run, dataset }) {
         ["Contamination", pack.contamination ?? UNKNOWN, "what the pack asks for"],
         ["Pack digest", html`<code>${digest(pack.digest)}</code>`],
       ]} />
-      ${warnings.length > 0 && html`<ul class="warnings">${warnings.map((text) => html`<li key=${text}>
+      ${warnings.length > 0 && html`<ul class="pack-warnings">${warnings.map((text) => html`<li key=${text}>
         <${Verdict} value="warn" /> ${text}</li>`)}</ul>`}
     <//>
     <${Section} id="sources" title="Sources">

@@ -43,9 +43,9 @@ export function Dropped({ run, query, dataset }) {
       <${NameField} value=${name} />
     </form>
     ${known && html`<p class="lead">${known.says}.${known.setting && html` Decided by <code>${known.setting}</code> = ${limit(known.limit)}.`}</p>`}
-    <${Pages} of=${pages} what="documents" file="list of dropped documents">${(rows) => html`<${DataTable}
+    <${Pages} of=${pages} what="documents" file="list of dropped documents">${(rows) => html`<div class="file-table"><${DataTable}
       caption="Dropped documents" columns=${COLUMNS} rows=${rows} key="offset" stack="l"
-      empty=${reason || name ? "no dropped document answers to this" : "no document was dropped"} />`}<//>
+      empty=${reason || name ? "no dropped document answers to this" : "no document was dropped"} /></div>`}<//>
   <//>`;
 }
 

@@ -41,7 +41,7 @@ export function Pages({ of: pages, what, file, children }) {
   if (state === "unreadable") return html`<${ProblemBox} error=${{ detail: `${file} cannot be read`, why }} />`;
   return html`${draw(rows)}
     ${error && html`<${ProblemBox} error=${error} onRetry=${more} />`}
-    <p class="more" role="status">
+    <p class="paged" role="status">
       <span class="muted">${integer(rows.length)} ${what} shown${next === null ? ", these are all" : ""}${
         !whole && next !== null ? "; the search stopped before the end of the file" : ""}</span>
       ${next !== null && html`<button type="button" disabled=${busy} onClick=${more}>${

@@ -67,8 +67,8 @@ function Encoded({ tokens, bytes, chars, vocab_size: vocab }) {
   ];
   return html`<p class="lead" role="status">${integer(tokens.length)} tokens for ${integer(chars)} characters, ${integer(bytes)} bytes:
       ${" "}${tokens.length ? number(bytes / tokens.length) : UNKNOWN} bytes a token. The vocabulary has ${integer(vocab)} ids.</p>
-    <div class="ids"><code>[${ids.join(", ")}]</code><${CopyButton} text=${JSON.stringify(ids)} what="Ids copied" /></div>
-    <div class="tokens"><${DataTable} caption="Tokens of the text" columns=${columns} rows=${rows} key="at" stack="none" empty="no text, no token" /></div>`;
+    <div class="id-list"><code>[${ids.join(", ")}]</code><${CopyButton} text=${JSON.stringify(ids)} what="Ids copied" /></div>
+    <div class="token-table"><${DataTable} caption="Tokens of the text" columns=${columns} rows=${rows} key="at" stack="none" empty="no text, no token" /></div>`;
 }
 
 function Numbers({ state, why, special, longest, by_source: bySource, baselines, fast_path: fast, ...found }) {

@@ -16,6 +16,7 @@ const LIST_CHARS = 80;
 const FILTERS = [
   ["all", "all rows"], ["fail", "fail"], ["pass", "pass"], ["echo", "repeats the prompt"],
   ["repetition", "repeats itself"], ["unfinished", "unfinished"], ["unsupported", "claims what it cannot know"],
+  ["refused", "refuses a harmless request"],
 ];
 const FLIPPED = ["flipped", "verdict differs between the runs"];
 const START = { pages: null, row: null };
@@ -50,7 +51,7 @@ function Filters({ data, query, set, others }) {
       options=${[["", "all"], ...categories]} />
     <${Pick} label="Beside" value=${query.against ?? ""} options=${[["", "no other run"], ...others.map((name) => [name, name])]}
       onPick=${(value) => change({ against: value, filter: query.filter === "flipped" ? null : query.filter })} />
-    <label class="pick">Search <input type="search" value=${query.q ?? ""} maxlength="200" onKeyDown=${leave}
+    <label class="ev-pick">Search <input type="search" value=${query.q ?? ""} maxlength="200" onKeyDown=${leave}
       onChange=${(event) => change({ q: event.currentTarget.value })} /></label>
   </form>`;
 }
@@ -63,7 +64,7 @@ function leave(event) {
 }
 
 function Pick({ label, value, options, onPick }) {
-  return html`<label class="pick">${label} <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
+  return html`<label class="ev-pick">${label} <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
     ${options.map(([key, title]) => html`<option key=${key} value=${key} selected=${key === value}>${title}</option>`)}
   </select></label>`;
 }
@@ -86,20 +87,20 @@ function List({ data, query, run, cursors }) {
   return html`
     <${Limits} of=${data} />
     <p class="small muted" role="status">${summary(data)}</p>
-    <div class="rows-split">
-      <div class="rows-list">
+    <div class="ev-rows-split">
+      <div class="ev-rows-list">
         <${DataTable} caption="Rows that match" rowKey="place" columns=${columns(data)} rows=${rows} stack="s"
           empty=${data.next === null ? "no row matches" : "no row matches so far"}
           rowClass=${(row) => row.place === place && "selected"}
           rowHref=${(row) => href("evals", { run, query: { ...query, row: row.place } })} />
-        <div class="buttons pager">
+        <div class="buttons ev-pager">
           ${cursors.length > 0 && html`<button type="button" onClick=${() => back(cursors)}>Previous page</button>`}
           ${data.next !== null && html`<button type="button" onClick=${() => forward(cursors, data.next)}>
             ${rows.length < LIMIT ? "Search on" : `Next ${LIMIT}`}</button>`}
         </div>
       </div>
       ${place !== null && html`<${Row} key=${`${data.set}/${place}`} run=${run} set=${data.set} place=${place}
-        row=${current} against=${query.against} onTurn=${turn} />`}
+        row=${current} against=${query.against} onTurn=${turn} ends=${ends(data, place, cursors)} />`}
     </div>
     <${Command} text=${data.commands.measure} why="Measure again, in a terminal" />`;
 }
@@ -112,7 +113,7 @@ function Limits({ of: { torn, unreadable, whole, counts } }) {
 }
 
 function columns({ against }) {
-  const text = (key) => (row) => html`<span class="run-text" dir="auto">${cut(row[key])}</span>`;
+  const text = (key) => (row) => html`<span class="ev-run-text" dir="auto">${cut(row[key])}</span>`;
   const beside = ({ other }) => (other?.same_question ? html`<${Word} value=${other.verdict} />` : null);
   return [
     { key: "id", title: "Row", render: text("id") },
@@ -136,6 +137,11 @@ function summary({ counts, matched, scanned, against, rows, next }) {
   return `${found} · ${integer(paired)} asked in ${run} too, ${integer(flipped)} with another verdict`;
 }
 
+// Whether there is a row before and one after.
+function ends({ rows, next }, place, cursors) {
+  return [rows[0]?.place === place && cursors.length === 0, rows.at(-1)?.place === place && next === null];
+}
+
 function forward(cursors, next) {
   setQuery({ pages: [...cursors, next].join("."), row: null }, { replace: false });
 }
@@ -153,10 +159,10 @@ function move(step, rows, place, next, cursors) {
 
 // The list follows the row that is shown, and takes the focus with it where it had it.
 function reveal(place) {
-  const line = document.querySelector(`.rows-list tr[data-row="${place}"]`);
+  const line = document.querySelector(`.ev-rows-list tr[data-row="${place}"]`);
   if (!line) return;
-  const box = line.closest(".rows-list");
+  const box = line.closest(".ev-rows-list");
   if (box.scrollHeight > box.clientHeight) box.scrollTop = line.offsetTop - box.clientHeight / 3;
   const focused = document.activeElement;
-  if (focused?.closest(".rows-list") && !line.contains(focused)) line.focus({ preventScroll: true });
+  if (focused?.closest(".ev-rows-list") && !line.contains(focused)) line.focus({ preventScroll: true });
 }

@@ -12,6 +12,6 @@ export function Export({ text, name }) {
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   };
-  return html`<span class="export"><${CopyButton} text=${text} label="Copy shown" what="Copied what is shown" />
+  return html`<span class="export-shown"><${CopyButton} text=${text} label="Copy shown" what="Copied what is shown" />
     <button type="button" class="copy" onClick=${download}>Download shown</button></span>`;
 }

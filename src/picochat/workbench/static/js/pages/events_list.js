@@ -53,8 +53,8 @@ function Rows({ events, rows, at, command, filtered }) {
   const newer = html`<${More} busy=${busy} off=${end >= size} onClick=${events.newer} title="Later events" />`;
   return html`${error && html`<${ProblemBox} error=${error} onRetry=${events.newer} />`}
     ${at !== null && older}
-    <${DataTable} caption="Events" columns=${COLUMNS} rows=${rows} key="offset" stack="m" rowClass=${(row) => (row.offset === at ? "selected" : "")}
-      empty=${!whole ? "nothing in the part that was searched" : filtered ? "no event answers to this" : "no event yet"} />
+    <div class="event-table"><${DataTable} caption="Events" columns=${COLUMNS} rows=${rows} key="offset" stack="m" rowClass=${(row) => (row.offset === at ? "selected" : "")}
+      empty=${!whole ? "nothing in the part that was searched" : filtered ? "no event answers to this" : "no event yet"} /></div>
     ${at === null ? older : newer}`;
 }
 
@@ -91,7 +91,7 @@ function line(row) {
 
 /** A button to the part of a file that comes next; where there is none, it says so. */
 export function More({ title, busy, off, onClick }) {
-  return html`<p class="more">${off ? html`<span class="muted">${title === "Later events" ? "this is the end" : "this is the beginning"}</span>`
+  return html`<p class="paged">${off ? html`<span class="muted">${title === "Later events" ? "this is the end" : "this is the beginning"}</span>`
     : html`<button type="button" disabled=${busy} onClick=${onClick}>${busy ? "Reading …" : title}</button>`}</p>`;
 }
 

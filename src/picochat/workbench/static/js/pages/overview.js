@@ -1,8 +1,9 @@
 // One run at a glance: where it is, what blocks it, what to do next, eight facts, three small curves, its files.
 import { age, bpb, bytes, count, duration, integer, money, percent } from "../format.js";
-import { html, useEffect } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { useResource } from "../live.js";
 import { href } from "../router.js";
+import { Alerts } from "../parts/alerts.js";
 import { Command } from "../parts/command.js";
 import { Facts, PageHead, Section } from "../parts/page.js";
 import { Partial, Resource } from "../parts/states.js";
@@ -14,6 +15,7 @@ const LOOK_AGAIN_MS = 2000;
 const AT_WORK = ["running", "stalled"];
 const DOING = ["running", "stalled", "crashed", "stopped", "failed", "unreadable"];
 const LONG = 240;
+const TOLD = ["stalled", "crashed", "blocked"];
 const TITLES = { sft: "SFT" };
 
 export default function Page({ run }) {
@@ -39,6 +41,7 @@ function Since({ profile, attempt, created_at: created, updated_at: updated, bea
 function Glance({ data, name }) {
   const { rail, next, blocker, facts, files } = data;
   return html`<div class="glance">
+    <${Alerts} run=${name} told=${TOLD} />
     ${data.run.unreadable.map(({ file, why }) => html`<${Partial} key=${file} what=${`${file} cannot be used`} why=${why} />`)}
     <${Rail} rail=${rail} run=${name} />
     <div class="glance-pair">
@@ -46,8 +49,20 @@ function Glance({ data, name }) {
       <${Section} id="facts" title="Facts"><${Facts} items=${factItems(facts)} /><//>
     </div>
     <${SmallCurves} run=${name} stage=${facts.tokens.stage ?? "base"} />
-    <${Files} files=${files} run=${name} />
+    <div class="glance-end"><${Files} files=${files} run=${name} /><${Control} run=${name} atWork=${AT_WORK.includes(data.run.process)} /></div>
   </div>`;
+}
+
+/** Read when it is opened: what a stop or a resume would do, and what the run costs. */
+function Control({ run, atWork }) {
+  const [parts, setParts] = useState(null);
+  const onToggle = (event) => event.currentTarget.open && import("../parts/run_control.js").then(setParts,
+    (error) => setParts({ problem: String(error?.message ?? error) }));
+  return html`<details class="fold control" onToggle=${onToggle}>
+    <summary>${atWork ? "Stop, time and money" : "Resume, time and money"}</summary>
+    ${parts?.problem && html`<${Partial} what="this part could not be loaded" why=${parts.problem} />`}
+    ${parts?.RunControl && html`<${parts.RunControl} run=${run} /><${parts.TimeAndMoney} run=${run} />`}
+  </details>`;
 }
 
 /** The stages in their order: state or verdict, time, and the page that shows each. */
@@ -73,9 +88,8 @@ function Next({ next, blocker, run, error }) {
     <div class=${`next ${blocker ? "blocked" : ""}`}>
       ${blocker && html`<p class="blocker"><${Verdict} value=${blocker.verdict} />${" "}
         <a href=${href("gate", { run, query: { tab: blocker.set, check: blocker.id } })}>${blocker.id}</a>${" "}
-        <span class="measured">${blocker.measured} ${blocker.threshold !== "—" && `(asked for ${blocker.threshold})`}</span>
-        ${blocker.others > 0 && html`<span class="muted"> and ${integer(blocker.others)} more</span>`}</p>
-        <p class="muted">${blocker.why}</p>`}
+        <span class="measured">${blocker.measured}${blocker.threshold !== "—" && `, asked for ${blocker.threshold}`}</span>
+        <span class="small muted">${` ${blocker.why}`}${blocker.others > 0 && `; ${integer(blocker.others)} more block`}</span></p>`}
       <p class="sentence">${next.sentence}</p>
       <${NextCommand} text=${next.command} />
       ${error && html`<p class="small muted">${error}</p>`}

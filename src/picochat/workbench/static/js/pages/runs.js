@@ -61,8 +61,7 @@ function List({ runs, others, others_count: othersCount, folder, query }) {
 const rowHref = ({ name }) => href("overview", { run: name });
 
 const COLUMNS = [
-  { key: "name", title: "Run", sort: true, render: ({ name, profile }) => html`${name}${profile && html`<span
-    class="sub">${profile}</span>`}` },
+  { key: "name", title: "Run", sort: true, render: ({ name, profile }) => two(name, profile) },
   { key: "state", title: "State", sort: true, render: State },
   { key: "progress", title: "Progress", align: "right", sort: progressOf, render: Progress },
   { key: "parameters", title: "Params", align: "right", sort: true, render: (run) => count(run.parameters) },
@@ -76,10 +75,15 @@ const COLUMNS = [
   { key: "created_at", title: "Age", align: "right", sort: true, render: (run) => age(run.created_at) },
 ];
 
+// One element a cell: where the table is a list of labels and values, the cell is a grid of the two.
+function two(value, below, tone = "") {
+  return html`<div>${value}${below && html`<span class=${`sub ${tone}`}>${below}</span>`}</div>`;
+}
+
 function State({ state, stage, process, unreadable }) {
   const note = state !== process && state === "blocked" ? null : stage;
-  return html`<${RunState} value=${state} note=${note} />${unreadable.slice(0, 1).map(({ file, why }) => html`<span
-    class="sub why">${file}: ${why}</span>`)}`;
+  const [broken] = unreadable;
+  return two(html`<${RunState} value=${state} note=${note} />`, broken && `${broken.file}: ${broken.why}`, "why");
 }
 
 function progressOf({ step, steps }) {
@@ -89,29 +93,29 @@ function progressOf({ step, steps }) {
 function Progress(run) {
   const part = progressOf(run);
   if (part === null) return "—";
-  return html`${percent(part)}<span class="sub">${integer(run.step)} of ${integer(run.steps)}</span>`;
+  return two(percent(part), `${integer(run.step)} of ${integer(run.steps)}`);
 }
 
 function BestBpb({ best_bpb: best }) {
   if (!best) return "—";
-  return html`${bpb(best.bpb)}<span class="sub">at ${integer(best.step)}${best.stage === "base" ? "" : ` ${best.stage}`}</span>`;
+  return two(bpb(best.bpb), `at ${integer(best.step)}${best.stage === "base" ? "" : ` ${best.stage}`}`);
 }
 
 /** A rate with its interval and n. */
-export function Rate(score) {
+function Rate(score) {
   if (!score) return "—";
   const ends = score.interval?.map((end) => percent(end).replace(" %", "")).join("–");
-  return html`${rate(score.rate)}<span class="sub">${ends}${score.n !== null && ` n ${integer(score.n)}`}</span>`;
+  return two(rate(score.rate), [ends, score.n !== null && `n ${integer(score.n)}`].filter(Boolean).join(", "));
 }
 
 function Gate({ verdict, judged_under: profile, stale }) {
   if (!verdict) return "—";
-  return html`<${Verdict} value=${verdict} />${stale && html` <${Verdict} value="stale" />`}<span class="sub">${profile}</span>`;
+  return two(html`<${Verdict} value=${verdict} />${stale && html` <${Verdict} value="stale" />`}`, profile);
 }
 
 function Cost({ spent_usd: spent, cap_usd: cap }) {
   if (spent === null) return "—";
-  return html`${money(spent)}${cap !== null && html`<span class="sub">of ${money(cap)}</span>`}`;
+  return two(money(spent), cap !== null && `of ${money(cap)}`);
 }
 
 function pickedOf(query, runs) {

@@ -185,18 +185,20 @@ function drawEnds({ ctx, box, ratio, colours, x, y }, view) {
   if (!view.labelled) return;
   ctx.font = scaled(colours.font, ratio);
   ctx.textBaseline = "middle";
-  ctx.textAlign = "left";
+  ctx.textAlign = view.inside ? "right" : "left";
+  const aside = view.inside ? -4 : 6;
+  const above = view.inside ? LABEL_GAP * ratio : 0;
   const inside = (value, low, length) => Math.min(Math.max(value, low), low + length);
   const ends = view.drawn.filter(({ series }) => series.step.length > 0).map(({ series, hue }) => {
     const place = series.step.length - 1;
     const value = (series.smooth ?? series.last)[place];
-    return { hue, text: series.label, x: inside(x(placesOf(series)[place]), box.left, box.width), y: inside(y(value), box.top, box.height) };
+    return { hue, text: series.label, x: inside(x(placesOf(series)[place]), box.left, box.width), y: inside(y(value) - above, box.top, box.height) };
   }).sort((a, b) => a.y - b.y);
   let last = -Infinity;
   for (const end of ends) {
     last = Math.max(end.y, last + LABEL_GAP * ratio);
     ctx.fillStyle = colours.series[end.hue % colours.series.length];
-    ctx.fillText(end.text, end.x + 6 * ratio, last);
+    ctx.fillText(end.text, end.x + aside * ratio, last);
   }
 }
 

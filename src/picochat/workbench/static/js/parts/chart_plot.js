@@ -6,12 +6,15 @@ import { drawChart } from "./chart_draw.js";
 import { placeText, placesOf, valueText } from "./chart_model.js";
 
 const DRAG_PX = 6;
+const FOOT_PX = 16;
+const NEAR_PX = 8;
 const LETTER_PX = 6.3;
 const MOST_LABEL_PX = 110;
-const AXIS_PX = 58;
+const LEAST_AXIS_PX = 40;
+const NARROW_PX = 440;
 
 export class Plot {
-  /** `host` is an empty element; `act` has `zoom(from, to)`, `point(x)`, `leave()` and `click(x)`. */
+  /** `host` is an empty element; `act` has `zoom(from, to)`, `point(x)`, `leave()`, `click(x)` and `mark(mark)`. */
   constructor(host, view, act) {
     this.host = host;
     this.view = view;
@@ -97,7 +100,7 @@ export class Plot {
       },
       axes: [
         { ...common, size: 30, space: compact ? 90 : 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : placeText(axis, tick))) },
-        { ...common, size: AXIS_PX, space: compact ? 34 : 40, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : valueText(unit, tick))) },
+        { ...common, size: (_, texts) => Math.max(LEAST_AXIS_PX, 16 + LETTER_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))), space: compact ? 34 : 40, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : valueText(unit, tick))) },
       ],
       series: [{}, { stroke: "transparent", paths: () => null, points: { show: false } }],
       hooks: {
@@ -109,6 +112,9 @@ export class Plot {
 
   // Room for the names at the ends of the lines.
   labelWidth() {
+    // Where it is narrow the names stand within the plot, above their ends.
+    this.view.inside = this.host.clientWidth < NARROW_PX;
+    if (this.view.inside) return 12;
     const longest = this.view.labelled ? Math.max(0, ...this.view.drawn.map(({ series }) => series.label.length)) : 0;
     return 12 + Math.min(MOST_LABEL_PX, longest * LETTER_PX);
   }
@@ -128,6 +134,20 @@ export class Plot {
     over.addEventListener("pointermove", (event) => this.act.point(at(event)));
     over.addEventListener("pointerleave", () => this.act.leave());
     over.addEventListener("pointerdown", (event) => (pressed = event.clientX));
-    over.addEventListener("click", (event) => Math.abs(event.clientX - pressed) < DRAG_PX && this.act.click(at(event)));
+    over.addEventListener("click", (event) => {
+      if (Math.abs(event.clientX - pressed) >= DRAG_PX) return;
+      const mark = this.markAt(event);
+      if (mark) this.act.mark(mark);
+      else this.act.click(at(event));
+    });
+  }
+
+  // The event whose sign at the foot of the plot was hit.
+  markAt(event) {
+    const { left, bottom } = this.plot.over.getBoundingClientRect();
+    if (bottom - event.clientY > FOOT_PX) return null;
+    const reach = ({ x }) => Math.abs(this.left(x) + left - event.clientX);
+    const near = this.view.marks.filter((mark) => mark.x !== null && reach(mark) <= NEAR_PX);
+    return near.sort((a, b) => reach(a) - reach(b))[0] ?? null;
   }
 }

@@ -1,9 +1,8 @@
 import json
 import os
-import stat
 
 from picochat.artifacts.reports import self_digest
-from picochat.views.run_file import made_on, open_file, read_artifact, weights_now
+from picochat.views.artifact_state import made_on, read_artifact, weights_now
 
 
 def write(path, text):
@@ -43,8 +42,7 @@ def test_no_link_is_followed_and_no_pipe_is_waited_for(tmp_path):
     for name in ("folder/secret.json", "file.json", "pipe.json", "folder"):
         assert read_artifact(run, name).state == "unreadable", name
     (run / "own.json").write_text('{"own": 1}')
-    with open_file(run, "own.json") as stream:
-        assert stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    assert read_artifact(run, "own.json").body == {"own": 1}
 
 
 def test_a_report_about_other_weights_is_stale(tmp_path):
