@@ -17,6 +17,7 @@ from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.schema import schema_tag
 from picochat.cli.app import cli
 from picochat.core.fs import write_json
+from picochat.core.jsonio import jsonl_bytes
 from picochat.pipeline.config import resolve, settings_layer
 from picochat.pipeline.profiles import load_profile
 from picochat.views.run_state import process_start
@@ -55,8 +56,8 @@ def set_state(root: Path, state: str, **fields: Any) -> None:
 
 
 def append(root: Path, *events: dict[str, Any]) -> None:
-    with (root / layout.EVENTS).open("a") as stream:
-        stream.write("".join(json.dumps({"attempt": 1, "stage": "base"} | event) + "\n" for event in events))
+    with (root / layout.EVENTS).open("ab") as stream:
+        stream.write(jsonl_bytes([{"attempt": 1, "stage": "base"} | event for event in events]))
 
 
 @pytest.fixture
