@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "formats.json"
 PAGES = ["#/runs", "#/compare", "#/play", "#/scale", "#/system"]
 OF_A_RUN = ["", "/curves", "/gate", "/data", "/evals", "/artifacts", "/events"]
 SILENT_MS, MINUTE_MS, HIDDEN_MS = 21_000, 61_000, 31_000
+MOST_REQUESTS = 60
 Opened = Callable[..., Any]
 
 
@@ -242,6 +244,8 @@ def test_below_a_prefix_everything_is_relative(some_runs: Path, workbench: WebPr
     behind = through(proxy, workbench)
     page = opened(WebProcess(behind.popen, behind.link.replace(f"{PREFIX}/", PREFIX), behind.runs))
     wait_for_updates(page, "live")
+    page.wait_for_selector("main tr[data-row]")
+    assert len(proxy.asked) <= MOST_REQUESTS, "the first page asks for too much"
     for where in [*PAGES, *(f"#/runs/run-001{tab}" for tab in OF_A_RUN)]:
         page.evaluate("(where) => { location.hash = where; }", where)
         page.wait_for_timeout(60)
@@ -340,6 +344,7 @@ def test_each_state_of_what_is_read_is_told_apart(workbench: WebProcess, opened:
     page.unroute("**/api/doctor*")
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector("text=Versions")
+    assert version("torch") in page.inner_text("main"), "what picochat doctor says of this machine"
     page.route("**/pages/compare.js", lambda route: route.fulfill(status=404, body=""))
     page.evaluate("location.hash = '#/compare'")
     page.wait_for_selector("text=this page is not there")
