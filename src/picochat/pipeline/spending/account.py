@@ -20,6 +20,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
+from picochat.core.jsonio import open_file
 from picochat.pipeline.spending.config import LaunchConfig
 from picochat.pipeline.spending.meter import WARN_FRAC, Bill
 from picochat.views.run_state import RUNNING, RunState
@@ -91,8 +92,8 @@ class RunAccount:
 
     def _new_events(self, path: Path) -> Iterator[dict[str, Any]]:
         try:
-            stream = path.open("rb")
-        except FileNotFoundError:
+            stream = open_file(path)
+        except (FileNotFoundError, IsADirectoryError):
             self._forget()
             return
         with stream:

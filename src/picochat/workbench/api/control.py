@@ -10,6 +10,7 @@ from pydantic import Field
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.checkpoint.fingerprint import ACCEPTABLE
+from picochat.core.confined import open_below
 from picochat.pipeline.control import ACKNOWLEDGED, STOP, STOP_NOW, ask_run, read_asked
 from picochat.pipeline.resuming import plan_resume
 from picochat.pipeline.runner import load_run_record
@@ -112,7 +113,7 @@ def show_money(call: Call) -> dict[str, Any]:
 def recent_acknowledgements(store: RunStore) -> list[dict[str, Any]]:
     """The events of kind `control_ack` near the end of the file."""
     try:
-        with store.path(layout.EVENTS).open("rb") as stream:
+        with open_below(store.root, layout.EVENTS) as stream:
             stream.seek(max(0, stream.seek(0, 2) - TAIL_BYTES))
             lines = stream.read(TAIL_BYTES).split(b"\n")[:-1]
     except OSError:
