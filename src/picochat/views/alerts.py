@@ -1,7 +1,7 @@
 """What a person should hear of a run without looking for it: each thing once, with the number that says so.
 
 Made of the run's state, of its rare events, and of the disk under it. Only the newest attempt is spoken of: what an
-earlier one met was answered by whoever went on.
+earlier one met was answered by whoever went on, and of a run that has finished the gate speaks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from picochat.views.run_state import CRASHED, STALLED, RunState
 
 Kind = Literal["nan", "spike", "plateau", "stalled", "crashed", "rank_lost", "disk", "cap", "blocked"]
 KINDS_OF_EVENTS = ("guard_skipped", "eval", "warning", "failed", "resumed", "stage_started")
+FINISHED = "finished"
 CAP_NEAR = "launch.cap_near"
 LOST = frozenset({"launch.peer_lost", "launch.main_lost", "workers.lost"})
 PLATEAU_EVALS = 5
@@ -40,7 +41,7 @@ def find_alerts(
     save_bytes: int | None = None,
 ) -> list[Alert]:
     """The alerts of a run, the worst first. `save_bytes` is what its newest checkpoint takes."""
-    newest = _newest_attempt(events)
+    newest = _newest_attempt(events) if state.process != FINISHED else []
     attempt = newest[-1].get("attempt") if newest else state.attempt
     found = [
         *_of_state(state),

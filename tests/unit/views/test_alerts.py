@@ -85,6 +85,12 @@ def test_the_cap_and_the_disk_are_told_before_they_end_it():
     assert kinds(free_bytes=None, save_bytes=GB) == kinds(free_bytes=GB, save_bytes=None) == []
 
 
+def test_a_run_that_has_finished_is_left_to_its_gate():
+    spike = event("guard_skipped", step=9, loss=90.0, grad_norm=1.0)
+    assert kinds(spike, process="finished") == [] and kinds(spike, process="failed") == ["spike"]
+    assert [alert.kind for alert in find_alerts(state("finished", "blocked"), [spike])] == ["blocked"]
+
+
 @pytest.mark.parametrize(("process", "kind"), [("stalled", "stalled"), ("crashed", "crashed")])
 def test_what_the_state_says_is_an_alert_too(process: str, kind: str):
     assert kinds(process=process) == [kind]
