@@ -188,7 +188,7 @@ def test_what_grew_old_disables_the_launch_and_says_why(
     page.fill("#typed-cap", CAP)
     button = dialog.locator("button[type=submit]")
     assert button.is_enabled()
-    page.clock.run_for(301_000)
+    page.clock.fast_forward(301_000)
     page.wait_for_selector("text=this confirmation has expired")
     assert button.is_disabled()
     page.keyboard.press("Enter")
