@@ -24,7 +24,7 @@ help:
 # Installed once, and again when the pins change.
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[serve,web]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

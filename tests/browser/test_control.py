@@ -42,7 +42,7 @@ def test_a_run_of_a_terminal_stops_with_75_and_is_gone_on_with(
     found = kinds(root)
     assert found.index("control_ack") < len(found) - 1 - found[::-1].index("checkpoint_saved"), "heard, then saved"
     page.click("button:has-text('Resume…')")
-    table = page.locator("table", has_text="Conditions of the training")
+    table = page.get_by_role("table", name="Conditions of the training", exact=True)
     expect(table).to_contain_text("code_digest")
     assert "differs" not in table.inner_text()
     command = page.locator(".resume code", has_text="--resume").inner_text()

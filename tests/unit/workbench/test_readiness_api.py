@@ -26,6 +26,7 @@ from picochat.judgement.preflight.judge import MACHINE_CHECKS
 from picochat.pipeline.launch import readiness
 from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.views.budget import Budget, budget_json, budget_rows
+from picochat.workbench import doctor
 from picochat.workbench.api import readiness as api
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
@@ -41,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(api, "ask_doctor", lambda: DOCTOR)
+    monkeypatch.setattr(doctor, "ask_doctor", lambda: {"facts": DOCTOR, "advice": []})
     bench = Workbench(root.parent)
     client = TestClient(Application(bench, Site("0", b"", {}), Router(api.ROUTES)))
 
