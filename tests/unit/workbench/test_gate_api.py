@@ -218,6 +218,8 @@ def test_repairs_come_in_order_with_commands_for_this_run(talk: Talk, root: Path
     assert second["commands"][0] == f"picochat eval benchmark blimp --data FOLDER_WITH_BLIMP --run {root}"
     assert second["commands"][1] == f"picochat gate {root} --profile skill_release"
     assert second["blanks"] == ["FOLDER_WITH_BLIMP"]
+    (root.parent / f"{RUN}-2").mkdir()
+    assert talk.get("repair")["steps"][0]["new_run"] == f"{root}-3"
 
 
 def test_one_check_is_explained_from_what_was_judged(talk: Talk, root: Path) -> None:
