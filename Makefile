@@ -24,7 +24,7 @@ help:
 # Installed once, and again when the pins change.
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[serve,web]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
@@ -81,6 +81,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/ddp_cost.py
 	$(BIN)/python benchmarks/plan_memory.py
 	$(BIN)/python benchmarks/plan_speed.py
+	$(BIN)/python benchmarks/workbench_series.py
 	$(BIN)/python benchmarks/encode_speed.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/near_duplicates.py $(REAL_DATA_OPTION)
 	$(BIN)/python benchmarks/contamination.py $(REAL_DATA_OPTION)
@@ -88,6 +89,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/data_build.py $(REAL_DATA_OPTION) --mb 500 --memory
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/workbench_cost.py --training
+	$(BIN)/python benchmarks/run_list.py
+	$(BIN)/python benchmarks/eval_pages.py
 	$(BIN)/python benchmarks/prediction.py $(REAL_DATA_OPTION)
 
 clean:

@@ -103,6 +103,7 @@ class Server:
 
     def __init__(self, popen: subprocess.Popen[str], url: str, token: str) -> None:
         self.popen, self.url = popen, url
+        self.link = f"{url}#token={token}"
         self.client = httpx.Client(base_url=url, headers={"origin": url.rstrip("/")}, timeout=30)
         self.client.post("api/login", json={"token": token}).raise_for_status()
 

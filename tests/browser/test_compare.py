@@ -93,7 +93,7 @@ def test_settings_are_set_against_the_profile_and_copied(workbench: WebProcess, 
     expect(page.locator("#config tbody tr")).to_have_count(len(keys))
     page.get_by_label("All keys").uncheck()
     page.get_by_label("Against").select_option("run")
-    page.get_by_label("Run", exact=True).select_option("other")
+    page.get_by_role("combobox", name="Run", exact=True).select_option("other")
     page.get_by_text(f"Settings: 0 of {len(keys)} differ").wait_for()
     page.get_by_label("Against").select_option("parent")
     desk.account(page).expected.append("404")

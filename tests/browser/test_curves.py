@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from tests.support.events import Story, loss_of, resumed, straight
 from tests.support.web_process import WebProcess
+from tests.support.web_runs import copy_run
 
 LOSS = "loss-val_loss"
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
@@ -190,8 +192,16 @@ def test_a_resume_is_one_seam(workbench: WebProcess, opened: Opened, runs: Path)
         figure.get_by_role("button", name="Next page").click()
     assert repeated == 50 and [len(x["1"]), len(x["2"])] == [150, 200]
     assert all(places == sorted(set(places)) for places in x.values())
-    marks = page.get_by_role("table", name="Events on the axis").inner_text()
-    assert "step rejected by the guard" in marks and "221" in marks
+    marks = page.get_by_role("table", name="Events on the axis")
+    assert "step rejected by the guard" in marks.inner_text() and "221" in marks.inner_text()
+    where = marks.get_by_role("link", name="step rejected by the guard").get_attribute("href")
+    figure.locator(".u-over").scroll_into_view_if_needed()
+    box = figure.locator(".u-over").bounding_box()
+    # The axis goes from 0.1 s to 35.02 s with a margin of 1.5 % at both ends.
+    share = (27.06 - 0.1 + 0.5238) / (34.92 * 1.03)
+    page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] - 7)
+    wait_address(page, f"events?offset={where.rpartition('=')[2]}")
+    page.get_by_role("heading", name="Events", exact=True).first.wait_for()
 
 
 def test_a_spike_of_one_point_survives(workbench: WebProcess, opened: Opened, runs: Path) -> None:
@@ -223,6 +233,25 @@ def test_a_spike_of_one_point_survives(workbench: WebProcess, opened: Opened, ru
     figure.get_by_role("button", name="only held-out").click()
     wait_address(page, "hide=loss")
     wait_drawn(page, 80)
+
+
+def test_a_real_run_has_the_numbers_of_its_report(
+    workbench: WebProcess, opened: Opened, runs: Path, tiny_run: Path
+) -> None:
+    root = copy_run(tiny_run, runs)
+    report = json.loads((root / "base" / "report.json").read_text())
+    bytes_per_token = json.loads((root / "tokenizer_report.json").read_text())["bytes_per_token"]
+    last = json.loads((root / "base" / "ledger.jsonl").read_text().splitlines()[-1])
+    page = opened(workbench, f"#/runs/{root.name}/curves?smooth=0")
+    loss, bpb = chart(page), chart(page, "bpb-val_bpb")
+    final = float.fromhex(last["loss"])
+    assert value_of(bpb, "val_bpb") == f"{report['validation']['bpb']:.3f}"
+    assert value_of(bpb, "bpb") == f"{final / math.log(2) / bytes_per_token:.3f}"
+    assert float(value_of(loss, "loss")) == pytest.approx(final, rel=5e-4)
+    lines = page.locator("details.more")
+    lines.locator("summary").click()
+    told = lines.inner_text()
+    assert all(name in told for name in ("uniform", "4-gram", "best, step", "planned end, step", "threshold of"))
 
 
 def test_table_and_csv_have_the_same_numbers(workbench: WebProcess, opened: Opened, runs: Path) -> None:

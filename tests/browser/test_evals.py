@@ -58,12 +58,12 @@ def test_three_numbers_are_those_of_the_report_and_never_added_up(
     store = RunStore(copy_run(green, runs))
     page = opened(workbench, "#/runs/green/evals")
     sets = store.read(layout.report_path(layout.EVAL))["sets"]
-    page.wait_for_selector(".figure-card .big")
-    shown = page.locator(".figure-card .big").all_inner_texts()
+    page.wait_for_selector(".ev-figure-card .ev-big")
+    shown = page.locator(".ev-figure-card .ev-big").all_inner_texts()
     means = [sets[name]["summary"]["mean_skill"]["rate"] for name in ("fit", "heldout", "eval")]
     assert shown == [percent(mean) for mean in means]
     assert percent(sum(means)) not in page.inner_text("main") and percent(sum(means) / 3) not in page.inner_text("main")
-    assert f"{(means[0] - means[1]) * 100:.1f} points" in page.inner_text(".figure-card .gap")
+    assert f"{(means[0] - means[1]) * 100:.1f} points" in page.inner_text(".ev-figure-card .ev-gap")
     row = page.locator("#skills tr", has_text="spelling").first
     numbers = sets["eval"]["summary"]["categories"]["spelling"]
     low, high = numbers["interval"]
@@ -80,31 +80,31 @@ def test_failing_rows_by_keyboard_and_the_rows_that_flipped(
     GreenRun(runs / "other", name="other", seed=2, rates={"eval": 0.95}).build(n=20)
     failed = [row["id"] for row in stored(green) if row["verdict"] == "fail"]
     page = opened(workbench, "#/runs/green/evals?tab=rows&filter=fail")
-    title = page.locator(".row-shown h3")
+    title = page.locator(".ev-row-shown h3")
     title.wait_for()
     assert title.inner_text() == failed[0] and f"{len(failed)} of " in page.inner_text("#rows")
     page.keyboard.press("j")
-    page.wait_for_function("id => document.querySelector('.row-shown h3').innerText === id", arg=failed[1])
+    page.wait_for_function("id => document.querySelector('.ev-row-shown h3').innerText === id", arg=failed[1])
     assert "row=" in page.evaluate("location.hash"), "the address shows this very row"
     page.keyboard.press("k")
-    page.wait_for_function("id => document.querySelector('.row-shown h3').innerText === id", arg=failed[0])
+    page.wait_for_function("id => document.querySelector('.ev-row-shown h3').innerText === id", arg=failed[0])
     page.get_by_label("Beside").select_option("other")
     page.get_by_label("Show").select_option("flipped")
-    page.wait_for_selector(".row-shown .beside")
+    page.wait_for_selector(".ev-row-shown .ev-beside")
     passed = {row["id"] for row in stored(runs / "other") if row["verdict"] == "pass"}
     flipped = [row_id for row_id in failed if row_id in passed]
-    page.wait_for_function("n => document.querySelectorAll('.rows-list tbody tr').length === n", arg=len(flipped))
-    assert title.inner_text() == flipped[0] and "flipped" in page.inner_text(".row-words")
+    page.wait_for_function("n => document.querySelectorAll('.ev-rows-list tbody tr').length === n", arg=len(flipped))
+    assert title.inner_text() == flipped[0] and "flipped" in page.inner_text(".ev-row-words")
     page.keyboard.press("/")
     page.keyboard.type(flipped[-1])
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelectorAll('.rows-list tbody tr').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.ev-rows-list tbody tr').length === 1")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Nearest training row").click()
-    page.wait_for_selector(".nearest .turn")
+    page.wait_for_selector(".ev-nearest .ev-turn")
     address = page.url
     page.reload()
-    page.wait_for_selector(".row-shown h3")
+    page.wait_for_selector(".ev-row-shown h3")
     assert page.url == address and title.inner_text() == flipped[-1]
 
 
@@ -112,12 +112,12 @@ def test_j_goes_on_with_the_next_page(runs: Path, workbench: WebProcess, opened:
     copy_run(green, runs)
     place = 49
     page = opened(workbench, f"#/runs/green/evals?tab=rows&row={place}")
-    page.wait_for_selector(".row-shown h3")
+    page.wait_for_selector(".ev-row-shown h3")
     ids = [row["id"] for row in stored(green)]
     page.keyboard.press("j")
-    page.wait_for_function("id => document.querySelector('.row-shown h3')?.innerText === id", arg=ids[place + 1])
+    page.wait_for_function("id => document.querySelector('.ev-row-shown h3')?.innerText === id", arg=ids[place + 1])
     page.keyboard.press("k")
-    page.wait_for_function("id => document.querySelector('.row-shown h3')?.innerText === id", arg=ids[place])
+    page.wait_for_function("id => document.querySelector('.ev-row-shown h3')?.innerText === id", arg=ids[place])
 
 
 def test_a_planted_leak_shows_both_passages(green: Path, runs: Path, workbench: WebProcess, opened: Opened):
@@ -130,8 +130,8 @@ def test_a_planted_leak_shows_both_passages(green: Path, runs: Path, workbench: 
     assert f"{totals['items']:,} items" in text and f"{totals['dirty']:,} found in the training text" in text
     page.get_by_role("link", name="passages of eval in corpus").click()
     page.wait_for_selector("#passages >> text=Passages of eval in corpus")
-    (hit,) = page.locator(".hit").all()
-    passages = hit.locator("figure .turn").all_inner_texts()
+    (hit,) = page.locator(".ev-hit").all()
+    passages = hit.locator("figure .ev-turn").all_inner_texts()
     assert len(passages) == 2 and leaked["id"] in hit.inner_text()
     words = leaked["user"].split()[3:12]
     assert all(word.strip(",") in passage for word in words for passage in passages)
@@ -170,8 +170,8 @@ def test_samples_are_the_grid_of_the_tiny_run(tiny_run: Path, runs: Path, workbe
     rows = stored(root, "base/samples.jsonl")
     steps, prompts = sorted({row["step"] for row in rows}), list(dict.fromkeys(row["prompt"] for row in rows))
     page = opened(workbench, f"#/runs/{root.name}/evals?tab=samples&diff=off")
-    page.wait_for_selector(".samples-grid table")
-    grid = page.locator(".samples-grid").first
+    page.wait_for_selector(".ev-samples-grid table")
+    grid = page.locator(".ev-samples-grid").first
     assert [head.strip() for head in grid.locator("thead th").all_inner_texts()] == [
         "Prompt",
         *(f"step {step:,}" for step in steps),
@@ -184,7 +184,7 @@ def test_samples_are_the_grid_of_the_tiny_run(tiny_run: Path, runs: Path, workbe
     more = [dict(row, step=steps[-1] + 10) for row in changed]
     write_rows(root, "base/samples.jsonl", rows + more)
     page.get_by_label("mark what changed").check()
-    page.wait_for_function("() => document.querySelector('.samples-grid ins')?.innerText.includes('and more')")
+    page.wait_for_function("() => document.querySelector('.ev-samples-grid ins')?.innerText.includes('and more')")
 
 
 def test_hostile_texts_are_texts(tiny_run: Path, runs: Path, workbench: WebProcess, opened: Opened):
@@ -192,9 +192,9 @@ def test_hostile_texts_are_texts(tiny_run: Path, runs: Path, workbench: WebProce
     page = opened(workbench)
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     for tab, wait in (
-        ("fit", ".figure-card"),
-        ("rows", ".row-shown"),
-        ("samples", ".samples-grid"),
+        ("fit", ".ev-figure-card"),
+        ("rows", ".ev-row-shown"),
+        ("samples", ".ev-samples-grid"),
         ("honesty", "table"),
     ):
         page.goto(f"{workbench.url}#/runs/{root.name}/evals?tab={tab}")
@@ -203,9 +203,9 @@ def test_hostile_texts_are_texts(tiny_run: Path, runs: Path, workbench: WebProce
     page.goto(f"{workbench.url}#/runs/{root.name}/evals?tab=rows&row=7")
     fold = page.get_by_role("button", name="show all").first
     fold.click()
-    assert page.locator(".fold[aria-expanded=true]").count() == 1
+    assert page.locator(".ev-fold[aria-expanded=true]").count() == 1
     page.goto(f"{workbench.url}#/runs/{root.name}/evals?tab=rows&row=5")
-    page.wait_for_function(r"() => document.querySelector('.row-shown .turn')?.innerText.includes('\\u202e')")
+    page.wait_for_function(r"() => document.querySelector('.ev-row-shown .ev-turn')?.innerText.includes('\\u202e')")
     assert page.evaluate("window.pwned") is None and page.locator("main script, main img").count() == 0
 
 

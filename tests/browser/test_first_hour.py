@@ -50,7 +50,7 @@ def test_from_the_demo_to_a_check_that_turns(
     make_demo(runs.parent)
     page = opened(workbench)
     # Where is it? In the list, then on its page: what is next, in one sentence with one command.
-    page.click("a:text-is('demo-1')")
+    page.click("a:has-text('demo-1')")
     page.wait_for_selector("h2:text-is('Next')")
     page.click("nav a:text-is('Gate')")
     page.wait_for_selector("#again")

@@ -109,6 +109,23 @@ def test_files_are_taken_and_a_report_can_do_nothing(
     report.close()
 
 
+def test_a_report_is_read_from_disk_without_a_script(browser: Any, runs: Path, tiny_run: Path) -> None:
+    root = copy_run(tiny_run, runs)
+    context = browser.new_context(java_script_enabled=False)
+    asked = []
+    context.on("request", lambda request: asked.append(request.url))
+    page = context.new_page()
+    page.goto((root / layout.REPORT_HTML).as_uri())
+    gate = json.loads((root / layout.GATE).read_text())
+    text = page.inner_text("body")
+    assert gate["verdict"] in page.inner_text("h1") and gate["weights_digest"][:12] in text
+    assert all(check["id"] in text for check in gate["checks"] if check["verdict"] in ("warn", "block"))
+    assert page.locator("svg polyline, svg path").count() > 0, "curves"
+    assert page.locator("script").count() == 0
+    assert asked == [(root / layout.REPORT_HTML).as_uri()], "one file"
+    context.close()
+
+
 def test_a_broken_file_is_named_and_the_rest_is_shown(
     workbench: WebProcess, runs: Path, tiny_run: Path, opened: Opened
 ) -> None:

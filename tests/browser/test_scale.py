@@ -101,6 +101,7 @@ def test_a_plan_is_made_from_fields_with_the_command_beside_them(
     expect(places).to_have_count(9)
     commands = places.all_inner_texts()
     assert "--nproc_per_node=8" in commands[-1] and "--set base.loop.tokens=" in commands[0]
+    expect(page.locator("[data-place] .badge", has_text="not ready")).to_have_count(3, timeout=30_000)
     fields = {"gpus": "1", "rate": "3.00", "cap": CAP, "host": "me@gpu-1"}
     for name, value in fields.items():
         page.fill(f".plan-form [name={name}]", value)
@@ -187,7 +188,7 @@ def test_what_grew_old_disables_the_launch_and_says_why(
     page.fill("#typed-cap", CAP)
     button = dialog.locator("button[type=submit]")
     assert button.is_enabled()
-    page.clock.run_for(301_000)
+    page.clock.fast_forward(301_000)
     page.wait_for_selector("text=this confirmation has expired")
     assert button.is_disabled()
     page.keyboard.press("Enter")

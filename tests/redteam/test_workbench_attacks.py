@@ -21,6 +21,7 @@ from tests.support.web_process import WebProcess, serving
 from tests.support.web_runs import many_runs
 
 from picochat.artifacts import layout
+from picochat.core.jsonio import iter_jsonl
 
 pytestmark = pytest.mark.bar("E1")
 ANSWER_S = 2.0
@@ -97,8 +98,11 @@ def _push(sock: socket.socket, data: bytes) -> None:
 
 
 def started(runs: Path) -> list[str]:
-    """What a launch or a command would have left beside the runs."""
-    return [str(path.relative_to(runs)) for path in (runs / layout.DESK).rglob("*")]
+    """What a launch or a command would have left beside the runs. A refusal leaves its line in the audit trail."""
+    desk, trail = runs / layout.DESK, runs / layout.DESK / layout.DESK_AUDIT
+    files = [str(path.relative_to(desk)) for path in desk.rglob("*") if path.is_file() and path != trail]
+    lines = iter_jsonl(trail) if trail.exists() else ()
+    return files + [line["action"] for line in lines if line["action"] != "refused"]
 
 
 def memory_bytes(process: WebProcess) -> int:

@@ -38,8 +38,8 @@ class Told:
         return self.status, document["code"]
 
 
-def ask(app: Any, method: str, target: str, headers: Any = (), body: bytes = b"") -> Told:
-    """`headers` are pairs or a mapping; Host is added where they have none."""
+def ask(app: Any, method: str, target: str, headers: Any = (), body: bytes = b"", limit_s: float = 60.0) -> Told:
+    """`headers` are pairs or a mapping; Host is added where they have none. Raises TimeoutError."""
     pairs: Sequence[tuple[str, str]] = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
     if not any(name.lower() == "host" for name, _ in pairs):
         pairs = [("host", HOST), *pairs]
@@ -58,7 +58,7 @@ def ask(app: Any, method: str, target: str, headers: Any = (), body: bytes = b""
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8765),
     }
-    return asyncio.run(_run(app, scope, body))
+    return asyncio.run(asyncio.wait_for(_run(app, scope, body), limit_s))
 
 
 async def _run(app: Any, scope: dict[str, Any], body: bytes) -> Told:

@@ -62,6 +62,7 @@ def show_next(store: RunStore, gate: dict[str, Any]) -> None:
     root = store.root
     lines = [
         f"read     {root / layout.SUMMARY_MD}, or {layout.REPORT_HTML} beside it",
+        f"see      picochat web --dir {root.parent}",
         f"talk     picochat chat {root}",
         f"re-check picochat verify {root}",
         f"hand over picochat bundle {root} --out model.tar",

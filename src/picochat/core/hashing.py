@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from picochat.core.errors import refuse
-from picochat.core.jsonio import canonical_json
+from picochat.core.jsonio import canonical_json, open_file
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -17,7 +17,7 @@ def sha256_bytes(data: bytes | memoryview) -> str:
 def sha256_file(path: Path) -> str:
     """Digest of a file's bytes. Raises `artifact.missing`."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         refuse("artifact.missing", f"{path} does not exist")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +67,30 @@ def parse_json(data: bytes, what: str, max_bytes: int = MAX_JSON_BYTES) -> Any:
 def read_json(path: Path) -> Any:
     """Reads one strict JSON document. Raises `artifact.missing` or `json.invalid`."""
     try:
-        data = path.read_bytes()
+        with open_file(path) as stream:
+            data = stream.read()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         refuse("artifact.missing", f"{path} does not exist")
     return parse_json(data, str(path))
 
 
+def open_file(path: Path) -> BufferedReader:
+    """A file to read from the start. A folder and a pipe are none: whoever opens a pipe waits, perhaps for ever.
+
+    Raises IsADirectoryError for these two, and OSError as `open` does.
+    """
+    found = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(found).st_mode
+    if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):
+        os.close(found)
+        raise IsADirectoryError(errno.EISDIR, "it is no file", str(path))
+    return os.fdopen(found, "rb")
+
+
 def iter_jsonl(path: Path, *, torn_tail: bool = False) -> Iterator[Any]:
     """Yields the objects of a JSON Lines file. `torn_tail` forgives an unfinished last line, as a crash leaves it."""
     try:
-        stream = path.open("rb")
+        stream = open_file(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         refuse("artifact.missing", f"{path} does not exist")
     with stream:

@@ -15,7 +15,7 @@ from typing import Any
 
 from picochat.judgement.repairs import ROOMS, Change, Repair, Room, repair_of
 from picochat.views.fixes import blanks_of, fill_fix
-from picochat.views.rework import PACK, Blank, Rework, settings_words, start_command
+from picochat.views.rework import PACK, Rework, Word, settings_words, start_command
 
 Content = Mapping[str, Any]
 _ALWAYS_MADE = frozenset(ROOMS) - {"shards", "preflight", "benchmark"}
@@ -90,7 +90,7 @@ def _changes(repair: Repair, checks: list[Content], facts: Rework) -> dict[str, 
         for change in _repair(check, facts).changes:
             found[change.key] = _farther(change, found.get(change.key), _value(change, check, facts))
     if repair.pack:
-        found[PACK] = facts.pack if facts.pack not in (None, "builtin") else Blank("PACK")
+        found[PACK] = facts.pack if facts.pack not in (None, "builtin") else Word("PACK")
     return found
 
 
@@ -102,7 +102,7 @@ def _farther(change: Change, one: Any, other: Any) -> Any:
 
 def _value(change: Change, check: Content, facts: Rework) -> Any:
     """What a key becomes; a word in capitals where only its reader can say."""
-    now, blank = facts.config.get(change.key), Blank(change.key.rpartition(".")[2].upper())
+    now, blank = facts.config.get(change.key), Word(change.key.rpartition(".")[2].upper())
     if change.how == "say" or not isinstance(now, int | float) or isinstance(now, bool):
         return blank
     if change.how == "times":
@@ -156,7 +156,7 @@ def _new_run(facts: Rework, changes: Mapping[str, Any], gate_profile: str | None
     """A new run like this one, under the gate that was asked, whose limits its preflight then has; where preflight was
     what failed it comes first.
     """
-    asked = {} if gate_profile in (None, facts.config.get(PROFILE)) else {PROFILE: gate_profile}
+    asked = {} if gate_profile in (None, facts.config.get(PROFILE)) else {PROFILE: Word(gate_profile)}
     changes = dict(changes) | asked
     commands = [start_command(facts, run=facts.next_run, changes=changes)]
     if preflight:

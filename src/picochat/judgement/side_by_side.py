@@ -181,8 +181,10 @@ def _measure(
     first = values[0]
     deltas: list[Any] = [None]
     for value, error in zip(values[1:], errors[1:], strict=True):
-        known = comparable and value is not None and first is not None
-        deltas.append(_delta(value - first, errors[0], error) if known else None)
+        if comparable and value is not None and first is not None:
+            deltas.append(_delta(first, value, errors[0], error))
+        else:
+            deltas.append(None)
     intervals = [
         None if value is None or error is None else [value - Z95 * error, value + Z95 * error]
         for value, error in zip(values, errors, strict=True)
@@ -190,10 +192,11 @@ def _measure(
     return _entry(name, unit, direction, values, intervals, deltas, comparable)
 
 
-def _delta(difference: float, first: float | None, second: float | None) -> dict[str, Any]:
-    if first is None or second is None:
+def _delta(first: float, second: float, first_se: float | None, second_se: float | None) -> dict[str, Any]:
+    difference = second - first
+    if first_se is None or second_se is None:
         return {"difference": difference, "interval": None}
-    half = Z95 * math.hypot(first, second)
+    half = Z95 * math.hypot(first_se, second_se)
     return {"difference": difference, "interval": [difference - half, difference + half]}
 
 

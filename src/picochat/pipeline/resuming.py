@@ -7,6 +7,7 @@ those that this process can know without torch are compared here; a resume compa
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,8 @@ from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
 from picochat.core.workers import available_processes
 from picochat.pipeline.config import RunConfig
+from picochat.views import resuming as views
+from picochat.views.resuming import resume_command
 
 TRAININGS = (layout.BASE, layout.SFT)
 
@@ -60,33 +63,27 @@ def plan_resume(store: RunStore, record: RunRecord, accept: Collection[str] = ()
     world_size = manifest.get("world_size") if manifest else None
     acceptable = sorted({row.field.rpartition(".")[2] for row in refused} & ACCEPTABLE)
     return Resume(
-        resume_words(store.root, record, config, accept),
+        resume_words(store.root, record, accept),
         stage,
         manifest.get("step") if manifest else None,
         world_size,
         conditions,
         tuple(acceptable),
-        _why_not(record, config, world_size, refused),
+        _why_not(record, world_size, refused),
     )
 
 
-def resume_words(root: Path, record: RunRecord, config: RunConfig, accept: Collection[str] = ()) -> tuple[str, ...]:
-    """`run PROFILE --out-dir RUN --resume`, with every setting of the run that is not its profile's."""
-    words = ["run", record.profile, "--out-dir", str(root), "--resume"]
-    given = own_settings(record, config)
-    if accept:
-        given["resume.accept"] = json.dumps(sorted(accept), separators=(",", ":"))
-    return (*words, *[word for key, value in given.items() for word in ("--set", f"{key}={value}")])
+def resume_words(root: Path, record: RunRecord, accept: Collection[str] = ()) -> tuple[str, ...]:
+    """The words after `picochat` of the command that every other place shows for a resume."""
+    words = shlex.split(resume_command(record.to_json(), str(root)))[1:]
+    accepted = ["--set", f"resume.accept={json.dumps(sorted(accept), separators=(',', ':'))}"] if accept else []
+    return (*words, *accepted)
 
 
-def own_settings(record: RunRecord, config: RunConfig) -> dict[str, str]:
+def own_settings(record: RunRecord) -> dict[str, str]:
     """Keys whose values do not come from the profile, with the value as `--set` takes it, without blanks."""
-    values = flatten(config.as_dict())
-    return {
-        key: json.dumps(values[key], separators=(",", ":"))
-        for key, origin in sorted(record.origins.items())
-        if key in values and not origin.startswith("profile") and origin != "derived"
-    }
+    values = sorted(views.own_settings(record.to_json()).items())
+    return {key: json.dumps(value, separators=(",", ":")) for key, value in values}
 
 
 def _interrupted(store: RunStore) -> tuple[str | None, dict[str, Any]]:
@@ -135,9 +132,7 @@ def _known_now(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _why_not(record: RunRecord, config: RunConfig, world_size: int | None, refused: list[Condition]) -> str:
-    if config.base.text.corpus is not None or config.sft.base is not None:
-        return "it was made by picochat train: give the same command again, with --resume"
+def _why_not(record: RunRecord, world_size: int | None, refused: list[Condition]) -> str:
     if record.failpoints:
         return "it has armed faults, which only a test sets"
     if world_size not in (None, 1):

@@ -204,7 +204,7 @@ def _right(row: Row) -> int | None:
     return options.index(answer) if answer in options else None
 
 
-_FACTS = ("template", "source", "field", "kind", "shots", "side", "document", "copied_words", "copies", "logprob")
+_FACTS = ("template", "source", "field", "shots", "side", "document", "copied_words", "copies", "logprob")
 _MORE_FACTS = ("nats", "tokens", "words", "normalised", "max_words", "answerable")
 
 

@@ -94,8 +94,8 @@ def read_rework(root: Path, run: str) -> Rework:
     )
 
 
-class Blank(str):
-    """A word in capitals in the place of a value that only the reader of a command knows."""
+class Word(str):
+    """A value that `--set` takes as it stands: a name, or in capitals what only the reader of a command knows."""
 
 
 def start_command(facts: Rework, *flags: str, run: str | None = None, changes: Mapping[str, Any] | None = None) -> str:
@@ -108,7 +108,7 @@ def start_command(facts: Rework, *flags: str, run: str | None = None, changes: M
     words += ["--pack", str(pack)] if pack not in (None, BUILTIN) else []
     words += ["--out-dir", run or facts.run, *flags]
     for key, value in sorted(values.items()):
-        words += ["--set", f"{key}={value}" if isinstance(value, Blank) else setting(key, value)]
+        words += ["--set", f"{key}={value}" if isinstance(value, Word) else setting(key, value)]
     return shlex.join(words)
 
 

@@ -127,9 +127,10 @@ def judge_run_state(
     started: Callable[[int], int | None] = process_start,
     host: str | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    still_s: float = 0.0,
 ) -> RunState:
     """The state now. The age of a beat is a difference on the host's monotonic clock, which all processes of one boot
-    share.
+    share; of another host only the heartbeat is known, and for how long whoever asks has seen the same one (`still_s`).
     """
     status, last = files.status, files.last_event
     process = said if (said := status.get("state")) in SAID else UNKNOWN
@@ -139,6 +140,8 @@ def judge_run_state(
         beat_at_s = number_at(status, "beat_at_s")
         age_s = max(0.0, monotonic() - beat_at_s) if beat_at_s is not None else None
         process = _judge(status, started, age_s)
+    elif process == RUNNING and still_s > STALLED_AFTER_S:
+        process = STALLED
     return RunState(
         name=files.name,
         state=_worst(process, files),

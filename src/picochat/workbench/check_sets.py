@@ -44,7 +44,8 @@ class RunChecks:
 
     def facts(self) -> Rework:
         paths = [self.store.path(name) for name in (layout.RUN, layout.EVENTS, layout.GATE)]
-        paths.append(self.store.path(layout.report_path(layout.BASE)))
+        # The folder of the runs too: the next run's name is one that is free.
+        paths += [self.store.path(layout.report_path(layout.BASE)), self.bench.runs]
         return self.bench.memo.read(("rework", self.run), paths, lambda: read_rework(self.store.root, self.run))
 
     def found(self, relative: str, schema: str) -> views.Found:

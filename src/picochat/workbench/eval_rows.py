@@ -22,7 +22,7 @@ from picochat.workbench.routing import Question
 
 Wanted = Literal["all", "pass", "fail", "echo", "repetition", "unfinished", "unsupported", "refused", "flipped"]
 MAX_PAGE = 200
-SEARCHED_ROWS = 20_000
+SEARCHED_ROWS = 10_000
 """A search looks through so many rows, then answers with where it goes on."""
 SETS = {
     "eval": f"{layout.EVAL}/{layout.ROWS}",

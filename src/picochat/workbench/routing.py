@@ -7,6 +7,7 @@ that the route names, a body from strict JSON; unknown, doubled and malformed ke
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -51,6 +52,11 @@ class Call:
     def run(self) -> RunStore:
         """The run that the path names. Raises 404."""
         return self.bench.run(self.names["run"])
+
+    @property
+    def run_word(self) -> str:
+        """The run as a command names it: quoted, and right from the folder where the server was started."""
+        return shlex.quote(str(self.run.root))
 
 
 class Accepted(NamedTuple):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterable
 
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from picochat.workbench.follow import LOOK_S, Follower
 from picochat.workbench.problems import Problem
 from picochat.workbench.threads import HandlerThreads
 
+LOGGER = logging.getLogger("picochat.workbench")
 COMMENT_S = 10.0
 RETRY_MS = 2000
 MOST_STREAMS = 64
@@ -44,6 +46,8 @@ class Pulse:
         self.closed = False
         self._look_s = look_s
         self._changed = asyncio.Event()
+        self._told = follower.feed.newest
+        """Whoever asks for changes looks too, so what is new is not only what was found here."""
         self._task: asyncio.Task[None] | None = None
         self._threads = HandlerThreads(1)
 
@@ -71,13 +75,20 @@ class Pulse:
     async def _run(self) -> None:
         try:
             while self.streams and not self.closed:
-                before = self.follower.feed.newest
-                await self._threads.run(lambda: self.follower.look(self._look_s / 2))
-                if self.follower.feed.newest != before:
+                await self._look()
+                if self._told != self.follower.feed.newest:
+                    self._told = self.follower.feed.newest
                     self._wake()
                 await asyncio.sleep(self._look_s)
         finally:
             self._task = None
+
+    async def _look(self) -> None:
+        """A look that fails is told to the log, and the next one may succeed: pages must not wait for ever."""
+        try:
+            await self._threads.run(lambda: self.follower.look(self._look_s / 2))
+        except Exception:
+            LOGGER.exception("the runs folder could not be looked at")
 
     def _wake(self) -> None:
         self._changed.set()

@@ -48,6 +48,14 @@ def test_a_line_that_was_cut_at_its_start_is_no_event(tmp_path: Path) -> None:
     assert found is not None and found["kind"] == "step"
 
 
+def test_the_end_of_a_line_that_is_none_is_no_event_either(tmp_path: Path) -> None:
+    """The first look begins exactly where an event seems to begin."""
+    path, head = tmp_path / "events.jsonl", len(line("eval", text=""))
+    path.write_bytes(line("step") + b"x" * 100 + line("eval", text="y" * (TAIL_BYTES - head)))
+    found = read_last_event(path)
+    assert found is not None and found["kind"] == "step"
+
+
 def test_the_scan_finds_rare_events_once_and_goes_on_where_it_ended(tmp_path: Path) -> None:
     path, scan = tmp_path / "events.jsonl", EventScan(["eval", "stage_started"])
     assert scan.read(path) == ([], {})

@@ -1,11 +1,14 @@
 import json
 import math
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from picochat.core.errors import PicochatError
+from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import canonical_json, finite, iter_jsonl, jsonl_bytes, parse_json, pretty_json, read_json
 
 VALUES = st.recursive(
@@ -118,3 +121,11 @@ def test_what_is_made_finite_can_be_written(value):
 
 def test_only_numbers_that_are_not_finite_become_null():
     assert finite({"a": (math.nan, 1.5, True, "nan"), "b": math.inf}) == {"a": [None, 1.5, True, "nan"], "b": None}
+
+
+def test_a_pipe_is_no_file_and_keeps_nobody_waiting(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (read_json, sha256_file, lambda path: list(iter_jsonl(path)), lambda path: read_json(path.parent)):
+        with pytest.raises(PicochatError) as err:
+            read(tmp_path / "pipe")
+        assert err.value.code == "artifact.missing"

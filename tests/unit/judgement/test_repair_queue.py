@@ -78,7 +78,7 @@ def test_several_changes_are_one_new_run_under_the_gate_that_was_asked() -> None
     assert together["changes"] == {"base.loop.tokens": 2_000, "sft.loop.tokens": 1_200}
     first, second, third = together["commands"]
     settings = "--set base.loop.tokens=2000 --set seed=7 --set sft.loop.tokens=1200"
-    asked = f"{settings} --set 'summary.gate_profile=\"skill_release\"'"
+    asked = f"{settings} --set summary.gate_profile=skill_release"
     assert first == f"picochat run tiny --out-dir runs/demo-2 --preflight-only {asked}"
     assert second == f"picochat run tiny --out-dir runs/demo-2 --resume {asked}"
     assert third == "picochat gate runs/demo-2 --profile skill_release"

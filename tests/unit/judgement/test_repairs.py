@@ -94,4 +94,6 @@ def test_a_fix_names_this_run_and_is_quoted() -> None:
     assert fill_fix("picochat run PROFILE --out-dir RUN --resume", "r", "tiny") == (
         "picochat run tiny --out-dir r --resume"
     )
+    before = "picochat run PROFILE --preflight-only --out-dir RUN before training, in a new run"
+    assert fill_fix(before, "r", "tiny").startswith("picochat run tiny --preflight-only --out-dir NEW_RUN before")
     assert fill_fix("TRUNK and RUNS stay", "r", "p") == "TRUNK and RUNS stay"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from picochat.artifacts import layout
-from picochat.views.rework import Blank, read_rework, start_command
+from picochat.views.rework import Word, read_rework, start_command
 
 
 @pytest.fixture
@@ -66,6 +66,6 @@ def test_nothing_is_known_of_a_torn_run(root: Path) -> None:
 
 def test_a_new_run_has_its_changes_and_no_cap_of_the_old_one(root: Path) -> None:
     facts = read_rework(root, "runs/demo-1")
-    changes = {"data.pack": Blank("PACK"), "a.lr": Blank("LR"), "seed": 4}
+    changes = {"data.pack": Word("PACK"), "a.lr": Word("LR"), "seed": 4}
     changed = start_command(facts, run=facts.next_run, changes=changes)
     assert changed == "picochat run tiny --pack PACK --out-dir runs/demo-2 --set a.lr=LR --set seed=4"

@@ -71,6 +71,17 @@ def test_a_training_at_work_is_read_from_its_events_and_its_configuration(tmp_pa
     assert (line["verdict"], line["eval"], line["tokens_per_s"]) == (None, None, None)
 
 
+def test_the_best_of_several_validations_is_the_least(tmp_path: Path) -> None:
+    history = [{"step": 1, "bpb": 3.0}, {"step": 2, "bpb": 1.5}, {"step": 3, "bpb": 1.6}, {"step": 4, "bpb": "low"}]
+    for stage, points in (("base", history), ("sft", [{"step": 9, "bpb": 1.0}])):
+        (tmp_path / stage).mkdir()
+        report = {"validation": {"history": points}, "training": {"steps": 3}}
+        (tmp_path / layout.report_path(stage)).write_text(json.dumps(report))
+    assert line_of(tmp_path)["best_bpb"] == {"step": 2, "bpb": 1.5, "stage": "base"}
+    (tmp_path / layout.report_path("base")).unlink()
+    assert line_of(tmp_path)["best_bpb"] == {"step": 9, "bpb": 1.0, "stage": "sft"}, "it has no base of its own"
+
+
 def test_the_events_of_a_run_with_reports_are_not_searched(judged: Path) -> None:
     class Never(EventScan):
         def read(self, path: Path) -> Any:

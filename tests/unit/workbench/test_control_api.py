@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.support.workbench_calls import ask
 
 from picochat.artifacts import layout
 from picochat.artifacts.code_record import code_record
 from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.schema import schema_tag
+from picochat.cli.app import cli
 from picochat.core.fs import write_json
+from picochat.core.jsonio import jsonl_bytes
 from picochat.pipeline.config import resolve, settings_layer
 from picochat.pipeline.profiles import load_profile
 from picochat.views.run_state import process_start
@@ -53,8 +56,8 @@ def set_state(root: Path, state: str, **fields: Any) -> None:
 
 
 def append(root: Path, *events: dict[str, Any]) -> None:
-    with (root / layout.EVENTS).open("a") as stream:
-        stream.write("".join(json.dumps({"attempt": 1, "stage": "base"} | event) + "\n" for event in events))
+    with (root / layout.EVENTS).open("ab") as stream:
+        stream.write(jsonl_bytes([{"attempt": 1, "stage": "base"} | event for event in events]))
 
 
 @pytest.fixture
@@ -161,7 +164,6 @@ def test_another_code_is_refused_until_it_is_accepted_by_name(bench: Workbench, 
     [
         ("running", 1, {}, (), "the run is running"),
         ("stopped", 8, {}, (), "8 processes"),
-        ("stopped", 1, {"base.text.corpus": "/x", "base.text.tokenizer": "/y"}, (), "picochat train"),
         ("stopped", 1, {}, ("x:kill@1",), "armed faults"),
     ],
 )
@@ -175,6 +177,13 @@ def test_what_cannot_be_resumed_here_says_why(
     assert why in ask(bench, "GET", "/api/runs/mine/resume").json()["why_not"]
     answer = ask(bench, "POST", "/api/runs/mine/resume")
     assert (answer.status_code, argvs) == (409, []) and why in answer.json()["detail"]
+
+
+def test_a_training_of_its_own_is_gone_on_with_by_its_own_command(bench: Workbench, tmp_path: Path):
+    root = write_run(tmp_path, **{"base.text.corpus": "/x", "base.text.tokenizer": "/y"})
+    set_state(root, "stopped")
+    wanted = f"picochat train base --corpus /x --tokenizer /y --profile tiny --out-dir {root} --resume"
+    assert ask(bench, "GET", "/api/runs/mine/resume").json()["command"] == wanted
 
 
 def test_a_run_without_a_checkpoint_is_resumed_from_its_data(bench: Workbench, tmp_path: Path):
@@ -197,8 +206,23 @@ def test_accrued_money_is_billed_time_times_rate(bench: Workbench, tmp_path: Pat
     assert money["billed_s"] == pytest.approx(60) and money["usd_per_hour"] == pytest.approx(24)
     assert money["accrued_usd"] == pytest.approx(money["billed_s"] / 3600 * money["usd_per_hour"])
     assert money["eta_s"] == [pytest.approx(80 * q) for q in (2.5, 2.5, 3.75)]
+    said = json.loads(CliRunner().invoke(cli, ["status", str(root), "--json"]).stdout)
+    assert said["account"] == money, "the page and the program say the same"
     append(root, {"kind": "spending", "t": "2026-01-01T00:01:30.000Z", "spent_usd": 0.8})
     assert ask(bench, "GET", "/api/runs/mine/money").json()["accrued_usd"] == pytest.approx(0.8)
+
+
+def test_alerts_come_with_their_events_and_go_with_the_attempt(bench: Workbench, tmp_path: Path):
+    root = write_run(tmp_path)
+    assert ask(bench, "GET", "/api/runs/mine/alerts").json() == {"alerts": []}
+    append(root, {"kind": "guard_skipped", "t": "2026-01-01T00:00:00.000Z", "step": 7, "loss": None, "grad_norm": None})
+    found = ask(bench, "GET", "/api/runs/mine/alerts").json()["alerts"]
+    assert [(alert["id"], alert["kind"]) for alert in found] == [("nan:1:7", "nan")]
+    append(root, {"attempt": 2, "kind": "stage_started", "t": "2026-01-01T00:00:01.000Z"})
+    assert ask(bench, "GET", "/api/runs/mine/alerts").json() == {"alerts": []}
+    (root / layout.EVENTS).unlink()
+    os.mkfifo(root / layout.EVENTS)
+    assert ask(bench, "GET", "/api/runs/mine/alerts").json() == {"alerts": []}
 
 
 def test_a_run_without_a_record_has_no_price(bench: Workbench, tmp_path: Path):

@@ -157,5 +157,7 @@ def test_followers_are_kept_within_their_bounds(tmp_path: Path) -> None:
             seen[path] = events
     with followers.reading(paths[3]) as events:
         assert events is seen[paths[3]], "the newest are kept"
+    with followers.reading(paths[1]) as events:
+        assert events is not seen[paths[1]], "three files would fit, their points do not"
     with followers.reading(paths[0]) as events:
         assert events is not seen[paths[0]] and len(events.stages["base"].steps) == 20

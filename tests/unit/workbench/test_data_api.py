@@ -34,7 +34,9 @@ def runs(made: Path, tmp_path: Path) -> Path:
 def test_data_is_what_the_manifest_says(runs: Path):
     found = ask(runs, "green/data")
     stored = json.loads((runs / "green/corpus_manifest.json").read_bytes())
-    assert found["dataset"]["counts"] == stored["counts"] and found["command"] == "picochat data inspect green"
+    assert (
+        found["dataset"]["counts"] == stored["counts"] and found["command"] == f"picochat data inspect {runs / 'green'}"
+    )
     assert found["tokenizer"]["vocab_size"] == 288 and found["packing"]["conversations"]["conversations"] == 600
 
 

@@ -81,6 +81,8 @@ def test_the_rows_are_those_of_gate_json_the_worst_first(talk: Talk, root: Path)
     required = [place for place, row in enumerate(verdicts) if row == ("not_run", True)]
     assert verdicts[0][0] == "block" and required
     assert max(required) < min(place for place, row in enumerate(verdicts) if row[0] == "warn")
+    advisory = [place for place, row in enumerate(verdicts) if row == ("not_run", False)]
+    assert advisory and min(advisory) > max(place for place, row in enumerate(verdicts) if row[0] == "warn")
     assert verdicts[-1][0] == "pass" and sum(found["counts"].values()) == len(verdicts)
     assert found["command"] == f"picochat gate {root} --profile skill_release"
     assert not found["stale"]["is"] and found["stale"]["checked"] > 20
@@ -201,7 +203,10 @@ def test_waivers_are_shown_and_only_what_may_be_waived_has_a_command(talk: Talk,
     assert found["waivers"][0]["effect"] == "waives" and found["verdict"] == "blocked"
     command = rows["skill.choice"]["waive"]
     assert command.startswith(f"picochat gate {root} --profile skill_release --waive skill.choice --by NAME")
-    assert rows["honesty.benchmarks"]["waive"] is None and rows["verify.chain"]["waive"] is None
+    (root / layout.SFT / layout.SAMPLES).write_bytes(b"{}\n")
+    judge(root, "skill_release")
+    broken = next(row for row in talk.gate()["rows"] if row["id"] == "verify.chain")
+    assert broken["verdict"] == "block" and broken["waive"] is None, "what the numbers rest on is never let go"
 
 
 def test_repairs_come_in_order_with_commands_for_this_run(talk: Talk, root: Path) -> None:
@@ -213,6 +218,8 @@ def test_repairs_come_in_order_with_commands_for_this_run(talk: Talk, root: Path
     assert second["commands"][0] == f"picochat eval benchmark blimp --data FOLDER_WITH_BLIMP --run {root}"
     assert second["commands"][1] == f"picochat gate {root} --profile skill_release"
     assert second["blanks"] == ["FOLDER_WITH_BLIMP"]
+    (root.parent / f"{RUN}-2").mkdir()
+    assert talk.get("repair")["steps"][0]["new_run"] == f"{root}-3"
 
 
 def test_one_check_is_explained_from_what_was_judged(talk: Talk, root: Path) -> None:

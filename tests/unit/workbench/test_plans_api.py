@@ -186,9 +186,12 @@ def test_a_plan_that_is_submitted_by_hand_is_not_started(at: Bench):
     at.refused(at.launch(at.challenge(plan=other.digest()), plan=other.digest()), "launch.target", 422)
 
 
-@pytest.mark.parametrize("name", ["0" * 64, "0" * 63, "x.json", "letters-1b", "A" * 64])
-def test_what_is_no_plan_is_not_found(at: Bench, name: str):
-    (at.bench.runs / "x.json").write_bytes(at.room.plan.data())
+@pytest.mark.parametrize("name", ["0" * 64, "0" * 63, "DIGEST.json", "DIGEST", "letters-1b", "A" * 64])
+def test_what_is_no_plan_is_not_found(at: Bench, name: str, monkeypatch: pytest.MonkeyPatch):
+    """A plan whose file lies where the server was started is none of the desk's, nor is one by its first digits."""
+    name = name.replace("DIGEST.json", f"{at.digest}.json").replace("DIGEST", at.digest[:12])
+    monkeypatch.chdir(at.bench.runs)
+    (at.bench.runs / f"{at.digest}.json").write_bytes(at.room.plan.data())
     assert ask(at.bench, "GET", f"/api/plans/{name}").status_code == 404
     body = {"digest": "0" * 64, "challenge": "", "cap": CAP, "idempotency_key": "key-00001"}
     assert at.post("launch", body, plan=name).status_code == 404

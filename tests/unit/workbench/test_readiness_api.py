@@ -10,57 +10,39 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
-from tests.support.green_run import GreenRun
+from tests.support.ladders import TEXT, make_ladder
 from tests.support.launch_plans import sound_plan
+from tests.support.prepared_runs import DOCTOR, Configured, judge_before, prepared_run
 
 from picochat.artifacts import layout
+from picochat.artifacts.reports import Manifest
 from picochat.artifacts.store import RunStore
 from picochat.cli.app import cli
 from picochat.core.config import flatten, merge, nest
 from picochat.core.jsonio import jsonl_bytes, pretty_json
+from picochat.evals.scaling.prediction import check_prediction, predict_loss
+from picochat.judgement.documents import Document
 from picochat.judgement.preflight.judge import MACHINE_CHECKS
-from picochat.pipeline.config import RunConfig
 from picochat.pipeline.launch import readiness
 from picochat.pipeline.launch.desk import LaunchDesk
-from picochat.pipeline.preflight.gather import run_preflight, write_preflight
-from picochat.pipeline.preflight.machine import this_machine
-from picochat.pipeline.profiles import PROFILES
 from picochat.views.budget import Budget, budget_json, budget_rows
+from picochat.workbench import doctor
 from picochat.workbench.api import readiness as api
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
 from picochat.workbench.routing import Router
 from picochat.workbench.site import Site
 
-DOCTOR = {"memory_bytes": 16_000_000_000, "cuda_devices": [], "cpu_bf16": True}
-
-
-class Configured(GreenRun):
-    """A run with a whole configuration, one key of it set by hand."""
-
-    def write_run(self, failpoints: tuple[str, ...] = ()) -> None:
-        super().write_run(failpoints)
-        values = PROFILES["tiny"].build().as_dict()
-        values["base"]["loop"]["tokens"] = 2_000_000
-        origins = dict.fromkeys(flatten(values), "profile tiny") | {"base.loop.tokens": "--set"}
-        record = self.store.read(layout.RUN) | {"config": values, "origins": origins}
-        self.store.write(layout.RUN, pretty_json(record))
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A run whose data is built and that is not trained yet."""
-    run = Configured(tmp_path / "made")
-    run.store.root.mkdir()
-    run.write_run()
-    run.write_corpus(40)
-    run.write_tokenizer()
-    return run.store.root
+    return prepared_run(tmp_path / "made")
 
 
 @pytest.fixture
 def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(api, "ask_doctor", lambda: DOCTOR)
+    monkeypatch.setattr(doctor, "ask_doctor", lambda: {"facts": DOCTOR, "advice": []})
     bench = Workbench(root.parent)
     client = TestClient(Application(bench, Site("0", b"", {}), Router(api.ROUTES)))
 
@@ -70,16 +52,6 @@ def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return answer.json()
 
     return ask
-
-
-def judge(root: Path, profile: str = "skill_release") -> dict[str, Any]:
-    """preflight.json as the command writes it, on a machine as DOCTOR describes it."""
-    store = RunStore(root)
-    values = store.read(layout.RUN)["config"] | {"summary": {"gate_profile": profile}}
-    config = RunConfig.from_dict(values, "test")
-    body = run_preflight(store, config, this_machine(config, 1, 1, root, DOCTOR))
-    write_preflight(store, config, body)
-    return body
 
 
 def test_the_budget_equals_the_plan_and_the_gate(asked: Any) -> None:
@@ -139,7 +111,7 @@ def test_a_target_with_a_check_that_did_not_run_is_not_ready(asked: Any, root: P
 
 
 def test_local_follows_preflight_and_goes_stale_with_the_text(root: Path, asked: Any) -> None:
-    body = judge(root)
+    body = judge_before(root)
     local = targets(asked)["local"]
     stops = [check for check in body["checks"] if check["required"] and check["verdict"] in ("block", "not_run")]
     blocked = [check["id"] for check in stops]
@@ -150,12 +122,12 @@ def test_local_follows_preflight_and_goes_stale_with_the_text(root: Path, asked:
 
 
 def test_a_rented_machine_wants_release_limits_a_plan_and_money(root: Path, asked: Any) -> None:
-    judge(root, "research")
+    judge_before(root, "research")
     (row,) = [row for row in targets(asked)["eight_gpus"]["rows"] if row["id"] == "launch.judged"]
     assert row["verdict"] == "not_run" and "limits" in row["why"]
     for path in (layout.PREFLIGHT, layout.PREFLIGHT_MD):
         (root / path).unlink()
-    judge(root, "skill_release")
+    judge_before(root, "skill_release")
     found = targets(asked)["eight_gpus"]
     assert {"cost.cap", "launch.planned", "world.size"} <= set(found["missing"]) and "launch.judged" not in found[
         "missing"
@@ -200,3 +172,49 @@ def test_no_prediction_is_a_state(root: Path, asked: Any) -> None:
     assert asked("prediction")["state"] == "missing"
     (root / layout.PREDICTION).write_text('{"torn')
     assert asked("prediction")["state"] == "unreadable"
+
+
+N, D = 754_816, 1_998_848
+"""Parameters of the tiny profile, and the whole steps of the tokens that the made run asks for."""
+SAID = "p" * 64
+
+
+def documents(factor: float) -> dict[str, Document]:
+    """A prediction for the made run, a base training that came to `factor` of it, and the comparison."""
+    rungs = make_ladder(noise=0.005)
+    said = {"rungs": [rung.to_json() for rung in rungs], "text": TEXT, "rules_differ": [], **predict_loss(rungs, N, D)}
+    refs = [
+        {"kind": kind, "path": layout.PREDICTION if kind == "prediction" else kind, "bytes": 1, "sha256": digest}
+        for kind, digest in (TEXT | {"prediction": SAID}).items()
+    ]
+    code = {"version": "0", "git_commit": None, "git_dirty": None, "package_digest": "0"}
+    manifest: dict[str, Any] = {"stage": "s", "attempt": 1, "started_at": "", "finished_at": "", "duration_s": 0.0}
+    manifest |= {"run_digest": "0", "code": code, "environment": {}, "config": "0", "inputs": refs, "outputs": []}
+    bpb = said["predicted"]["bpb"] * factor
+    base: dict[str, Any] = {"validation": {"bpb": bpb, "bpb_se": 0.01, "loss": 3.0, "loss_se": 0.01}}
+    base |= {"model": {"parameters": N}, "training": {"tokens_seen": D}, "manifest": manifest}
+    check = check_prediction(said, SAID, base)
+    return {
+        layout.PREDICTION: Document(layout.PREDICTION, said, None, SAID, ""),
+        layout.PREDICTION_CHECK: Document(layout.PREDICTION_CHECK, check, None, "k" * 64, ""),
+        layout.report_path(layout.BASE): Document("base", base, Manifest.from_json(manifest, "base"), "b" * 64, ""),
+    }
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.0, "inside"), (1.5, "outside")])
+def test_a_miss_is_shown(asked: Any, monkeypatch: pytest.MonkeyPatch, factor: float, word: str) -> None:
+    made = documents(factor)
+    monkeypatch.setattr(api, "load_document", lambda store, path, schema: made[path])
+    found = asked("prediction")
+    assert (found["state"], found["word"], found["why"]) == ("ready", word, "")
+    assert "OUTSIDE" in "".join(found["rows"][0]) if word == "outside" else "inside" in "".join(found["rows"][0])
+    assert found["columns"][:3] == ["parameters", "tokens", "predicted bits per byte"] and found["plot"]["measured"]
+
+
+def test_preflight_says_how_long_each_check_took(root: Path) -> None:
+    body = judge_before(root)
+    manifest = RunStore(root).read_report(layout.PREFLIGHT, "preflight")["manifest"]
+    seconds = manifest["environment"]["check_seconds"]
+    assert seconds.keys() == {check["id"] for check in body["checks"]}
+    assert 0 < sum(seconds.values()) <= manifest["duration_s"] + 0.01
+    assert "check_seconds" not in body, "the same facts give the same body"

@@ -15,6 +15,7 @@ from tests.support.green_run import GreenRun, judge
 from tests.support.web_runs import many_runs
 
 from picochat.artifacts import layout
+from picochat.core.clock import ManualClock
 from picochat.views import run_list as run_list_view
 from picochat.workbench.api import runs as runs_api
 from picochat.workbench.api.table import ROUTES
@@ -119,6 +120,25 @@ def test_a_run_is_read_again_only_when_one_of_its_files_is_another_one(
     assert read[3:] == ["run-001"]
 
 
+def test_a_run_of_another_host_is_stalled_when_its_heart_stands_still(tmp_path: Path) -> None:
+    api, clock = Api(tmp_path), ManualClock(100.0)
+    api.bench.clock = clock
+    (tmp_path / "far").mkdir()
+
+    def beat(number: int) -> str:
+        status = {"state": "running", "host": "elsewhere", "pid": 1, "heartbeat": number, "beat_at_s": 1.0}
+        (tmp_path / "far" / layout.STATUS).write_text(json.dumps(status))
+        return api.document("runs")["runs"][0]["state"]
+
+    assert beat(1) == "running"
+    clock.now += 5.0
+    assert api.document("runs/far")["run"]["state"] == "running"
+    clock.now += 2.0
+    assert api.document("runs")["runs"][0]["state"] == "stalled"
+    assert api.document("runs/far")["run"]["state"] == "stalled", "the list and the run say the same"
+    assert beat(2) == "running"
+
+
 def test_the_overview_says_where_what_blocks_and_what_next(api: Api, green: Path) -> None:
     root = Path(shutil.copytree(green, api.bench.runs / "green"))
     found = api.document("runs/green")
@@ -218,6 +238,7 @@ def test_a_parent_outside_of_the_folder_is_not_looked_into(api: Api, tmp_path: P
     write_record(tmp_path / "elsewhere", profile="tiny", config={"secret": 1}, origins={})
     config = {"sft": {"base": str(tmp_path / "elsewhere" / "base" / "checkpoint")}}
     write_record(api.bench.runs / "sft", profile="tiny", config=config, origins={})
+    write_record(api.bench.runs / "elsewhere", profile="tiny", config={"of": "the same name"}, origins={})
     assert api.document("runs/sft/config")["parent"] is None
     assert api.get("runs/sft/config?against=parent").status_code == 404
 

@@ -140,6 +140,43 @@ def test_files_are_looked_at_only_while_somebody_listens(tmp_path: Path, monkeyp
     asyncio.run(listen())
 
 
+def test_what_another_look_found_is_told_too(tmp_path: Path):
+    """A page that asks, beside one that listens."""
+
+    async def listen() -> None:
+        pulse = pulse_of(tmp_path, look_s=0.05, comment_s=100.0)
+        page = Page(pulse)
+        await page.until(lambda: bool(page.text))
+        for number in range(1, 4):
+            await asyncio.sleep(0.06)
+            pulse.follower.feed.add([Change(RUN, "events")])
+            await page.until(lambda number=number: len(page.events) == number)
+        await page.leave()
+
+    asyncio.run(listen())
+
+
+def test_a_look_that_fails_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def listen() -> None:
+        pulse = pulse_of(tmp_path)
+        fails = iter([True, True])
+
+        def look(at_most_every_s: float = 0.0) -> None:
+            if next(fails, False):
+                raise ValueError("made to fail")
+            pulse.follower.feed.add([Change(RUN, "events")])
+
+        monkeypatch.setattr(pulse.follower, "look", look)
+        page = Page(pulse)
+        await page.until(lambda: bool(page.events))
+        await page.leave()
+
+    asyncio.run(listen())
+    assert caplog.text.count("could not be looked at") == 2
+
+
 def test_the_end_of_the_server_ends_all_streams_and_refuses_new_ones(tmp_path: Path):
     async def listen() -> None:
         pulse = pulse_of(tmp_path, comment_s=100.0)

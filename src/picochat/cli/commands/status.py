@@ -10,6 +10,7 @@ from picochat.cli import options
 from picochat.cli.console import build_console, print_json
 from picochat.judgement.next_step import first_repair
 from picochat.model.sizing import planned_parameters
+from picochat.pipeline.spending.account import read_account
 from picochat.views.formats import format_count, format_duration, format_money
 from picochat.views.next_action import NextAction, action_lines
 from picochat.views.overview import decide, read_overview
@@ -27,7 +28,8 @@ def status(run: str | None, as_json: bool) -> None:
     run = str(store.root)
     action = decide(files, state, run, first_repair(files, state, run, store.root))
     if as_json:
-        print_json({"run": run, **state.to_json(), "next_action": action._asdict()})
+        account = read_account(store, state)._asdict()
+        print_json({"run": run, **state.to_json(), "next_action": action._asdict(), "account": account})
         return
     build_console().print("\n".join(status_lines(run, state, action)), markup=False)
 

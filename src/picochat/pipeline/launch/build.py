@@ -78,7 +78,7 @@ def _document(store: RunStore, record: RunRecord, config: RunConfig, order: Orde
         "nonce": secrets.token_hex(16),
         "profile": record.profile,
         "run": name,
-        "argv": list(run_words(record, config, name, found.strategy, settings)),
+        "argv": list(run_words(record, name, found.strategy, settings)),
         "environment": list(order.environment),
         "target": order.target.to_json(),
         "nodes": order.nodes,
@@ -102,13 +102,11 @@ def _document(store: RunStore, record: RunRecord, config: RunConfig, order: Orde
     }
 
 
-def run_words(
-    record: RunRecord, config: RunConfig, name: str, strategy: str, settings: Mapping[str, str]
-) -> tuple[str, ...]:
+def run_words(record: RunRecord, name: str, strategy: str, settings: Mapping[str, str]) -> tuple[str, ...]:
     """The program's words after the launcher's: the run is gone on with, from the files that travelled."""
     words = ["-m", "picochat.cli", "run", record.profile, "--out-dir", f"runs/{name}", "--resume", "--ddp"]
     words += ["--distributed-strategy", "fsdp"] if strategy == "fsdp" else []
-    own = own_settings(record, config)
+    own = own_settings(record)
     given = dict(settings) | {key: value for key, value in own.items() if not key.startswith("launch.")}
     return (*words, *[word for key, value in given.items() for word in ("--set", f"{key}={value}")])
 

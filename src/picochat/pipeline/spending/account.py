@@ -16,6 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from picochat.artifacts import layout
+from picochat.artifacts.run_record import RunRecord
+from picochat.artifacts.store import RunStore
+from picochat.core.errors import PicochatError
+from picochat.core.jsonio import open_file
 from picochat.pipeline.spending.config import LaunchConfig
 from picochat.pipeline.spending.meter import WARN_FRAC, Bill
 from picochat.views.run_state import RUNNING, RunState
@@ -87,8 +92,8 @@ class RunAccount:
 
     def _new_events(self, path: Path) -> Iterator[dict[str, Any]]:
         try:
-            stream = path.open("rb")
-        except FileNotFoundError:
+            stream = open_file(path)
+        except (FileNotFoundError, IsADirectoryError):
             self._forget()
             return
         with stream:
@@ -141,6 +146,20 @@ class RunAccount:
             stops_at_usd=max(0.0, config.cap_usd - config.reserve_s * config.usd_per_s) if config.cap_usd else None,
             spent_frac=usd / config.cap_usd if config.cap_usd else None,
         )
+
+
+def launch_config(store: RunStore) -> LaunchConfig:
+    """Cap and rate of a run; without a record that can be read nothing has a price."""
+    try:
+        record = RunRecord.from_json(store.read(layout.RUN), layout.RUN)
+        return LaunchConfig.from_dict(record.config.get("launch", {}), "launch")
+    except PicochatError:
+        return LaunchConfig()
+
+
+def read_account(store: RunStore, state: RunState) -> Account:
+    """The account of a run, read once."""
+    return RunAccount(launch_config(store)).read(store.path(layout.EVENTS), state)
 
 
 def quartiles(values: deque[float]) -> tuple[float, float, float] | None:

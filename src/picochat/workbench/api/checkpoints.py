@@ -33,7 +33,7 @@ def show_checkpoints(call: Call) -> dict[str, Any]:
         "checkpoints": plain_tree([_row(store.root, one, bpb[one.stage], chosen[one.stage]) for one in found]),
         "ignored": [left._asdict() for left in list_leftovers(store)],
         "resume": _resume(store),
-        "command": f"picochat checkpoint list {name}",
+        "command": f"picochat checkpoint list {call.run_word}",
     }
 
 

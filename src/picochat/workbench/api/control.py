@@ -8,16 +8,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from picochat.artifacts import layout
-from picochat.artifacts.run_record import RunRecord
 from picochat.artifacts.store import RunStore
 from picochat.checkpoint.fingerprint import ACCEPTABLE
-from picochat.core.errors import PicochatError
-from picochat.pipeline.config import RunConfig
+from picochat.core.confined import open_below
 from picochat.pipeline.control import ACKNOWLEDGED, STOP, STOP_NOW, ask_run, read_asked
 from picochat.pipeline.resuming import plan_resume
 from picochat.pipeline.runner import load_run_record
-from picochat.pipeline.spending.account import RunAccount
-from picochat.pipeline.spending.config import LaunchConfig
+from picochat.pipeline.spending.account import RunAccount, launch_config
 from picochat.views.run_state import RUNNING, STALLED, read_run_state
 from picochat.workbench.problems import Problem
 from picochat.workbench.processes import command_text
@@ -113,19 +110,10 @@ def show_money(call: Call) -> dict[str, Any]:
     return account.read(store.path(layout.EVENTS), read_run_state(store.root))._asdict()
 
 
-def launch_config(store: RunStore) -> LaunchConfig:
-    """Cap and rate of the run; without a record that can be read nothing has a price."""
-    try:
-        record = RunRecord.from_json(store.read(layout.RUN), layout.RUN)
-        return RunConfig.from_dict(record.config, store.root.name).launch
-    except PicochatError:
-        return LaunchConfig()
-
-
 def recent_acknowledgements(store: RunStore) -> list[dict[str, Any]]:
     """The events of kind `control_ack` near the end of the file."""
     try:
-        with store.path(layout.EVENTS).open("rb") as stream:
+        with open_below(store.root, layout.EVENTS) as stream:
             stream.seek(max(0, stream.seek(0, 2) - TAIL_BYTES))
             lines = stream.read(TAIL_BYTES).split(b"\n")[:-1]
     except OSError:

@@ -75,7 +75,8 @@ class AboutResources(Question):
 def show_series(call: Call) -> dict[str, Any]:
     """Buckets of the metrics that are asked for."""
     with call.bench.followers.reading(call.run.path(layout.EVENTS)) as events:
-        return build_series(events, call.query.wanted(), _known(call, call.query.stage))
+        found = build_series(events, call.query.wanted(), _known(call, call.query.stage))
+    return found | {"command": f"picochat status {call.run_word} --json"}
 
 
 def show_csv(call: Call) -> Response:

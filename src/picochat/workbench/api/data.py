@@ -63,7 +63,7 @@ def show_data(call: Call) -> dict[str, Any]:
         return plain_tree(found)
 
     found = call.bench.memo.read(("data", str(root)), paths, build)
-    return {"run": name, **found, "command": f"picochat data inspect {name}"}
+    return {"run": name, **found, "command": f"picochat data inspect {call.run_word}"}
 
 
 def list_dropped(call: Call) -> dict[str, Any]:

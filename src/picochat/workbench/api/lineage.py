@@ -35,7 +35,7 @@ def show_lineage(call: Call) -> dict[str, Any]:
         "state": "present" if records else "empty",
         **plain_tree(build_lineage(records, seen, blamed)),
         "verification": plain_tree(verification.to_json()) if verification else None,
-        "command": f"picochat verify {name}",
+        "command": f"picochat verify {call.run_word}",
     }
 
 

@@ -14,7 +14,6 @@ from picochat.judgement.prediction import build_plot, build_prediction, load_pre
 from picochat.pipeline.budget import BUDGET_FILES, RATIO_CHECK, read_budget
 from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.readiness import ask_readiness, judge_targets
-from picochat.pipeline.preflight.machine import ask_doctor
 from picochat.views.budget import budget_json, budget_rows
 from picochat.views.checks import UNKNOWN
 from picochat.views.prediction import prediction_notes, prediction_table
@@ -60,8 +59,8 @@ def read_readiness(call: Call) -> dict[str, Any]:
 
 
 def doctor_facts(bench: Workbench) -> dict[str, Any] | None:
-    """What this machine is: asked once a server, because the answer takes a process with torch in it."""
-    return bench.memo.read(("doctor facts",), (), ask_doctor)
+    """What this machine is, from the answer that the system page shows."""
+    return bench.doctor.ask().facts
 
 
 def read_prediction(call: Call) -> dict[str, Any]:

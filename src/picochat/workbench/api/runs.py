@@ -17,9 +17,10 @@ from picochat.model.sizing import planned_parameters
 from picochat.views.overview import OFFERED, OVERVIEW_FILES, overview, read_overview
 from picochat.views.run_files import MAX_BYTES
 from picochat.views.run_list import LINE_FILES, RARE_EVENTS, RunLine, read_run_line, run_line, unreadable_line
-from picochat.views.run_state import RUNNING, judge_run_state
+from picochat.views.run_state import RUNNING, RunState, judge_run_state
 from picochat.workbench.app import encoded, json_response
 from picochat.workbench.bench import Workbench, is_id, is_kind, is_run_folder
+from picochat.workbench.heartbeats import heartbeats_of
 from picochat.workbench.problems import not_found
 from picochat.workbench.routing import Call, Route
 
@@ -53,7 +54,7 @@ def list_runs(call: Call) -> Response:
             lines.append(encoded(unreadable_line(folder.name, "the folder may not be read")))
         elif is_run_folder(folder):
             listed = read_line(call.bench, folder)
-            lines.append(listed.sent or encoded(run_line(listed.line)))
+            lines.append(listed.sent or encoded(run_line(listed.line, state_now(call.bench, listed.line))))
         else:
             others.append({"name": folder.name, "why": f"it holds neither {layout.RUN} nor {layout.STATUS}"})
     beside = {"folder": str(call.bench.runs), "others": others[:MOST_OTHERS], "others_count": len(others)}
@@ -82,6 +83,12 @@ def _read_line(bench: Workbench, folder: Path) -> Listed:
     return Listed(line, encoded(run_line(line)) if settled else None)
 
 
+def state_now(bench: Workbench, line: RunLine) -> RunState:
+    """The state of a run, with what this server has seen of its heartbeat."""
+    beats = heartbeats_of(bench.memo, bench.clock.monotonic)
+    return judge_run_state(line.files, still_s=beats.still_s(line.files.name, line.files.status))
+
+
 def scan_of(bench: Workbench, folder: Path) -> EventScan:
     """The rare events of a run: one reader a run, which goes on where it ended."""
     return bench.memo.read(("scan", folder.name), (), lambda: EventScan(RARE_EVENTS))
@@ -94,7 +101,7 @@ def show_run(call: Call) -> dict[str, Any]:
     files = call.bench.memo.read(
         ("overview", root.name), paths, lambda: read_overview(root, planned_parameters, scan_of(call.bench, root))
     )
-    state = judge_run_state(files.line.files)
+    state = state_now(call.bench, files.line)
     return overview(files, str(root), state, first_repair(files, state, str(root), root))
 
 
@@ -118,5 +125,5 @@ def send_file(call: Call) -> Response:
 ROUTES = [
     Route("GET", "api/runs", list_runs, "All runs of the folder", "picochat runs --json"),
     Route("GET", "api/runs/{run}", show_run, "One run at a glance", "picochat status RUN --json"),
-    Route("GET", "api/runs/{run}/files/{name}", send_file, "A page or record of a run", "picochat report RUN"),
+    Route("GET", "api/runs/{run}/files/{name}", send_file, "A page or record of a run", "picochat gate RUN"),
 ]

@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import Field
 
-from picochat.pipeline.config import RunConfig
 from picochat.pipeline.launch.preconditions import read_settings
 from picochat.pipeline.launch.scaling import scale_up
 from picochat.pipeline.plan.cards import CPU, cards, find_card
@@ -32,7 +31,7 @@ def show_scale(call: Call) -> dict[str, Any]:
         store = call.bench.run(asked.run)
         record = load_run_record(store)
         profile, folder = record.profile, str(store.root)
-        settings = own_settings(record, RunConfig.from_dict(record.config, store.root.name))
+        settings = own_settings(record)
     elif asked.profile is not None:
         load_profile(asked.profile)
     card = find_card(asked.card).name

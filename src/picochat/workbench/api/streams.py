@@ -65,7 +65,7 @@ def list_events(call: Call) -> dict[str, Any]:
         **_opened(call.run.root, layout.EVENTS, read, nothing),
         "kinds": sorted(KINDS),
         "stages": [spec.name for spec in STAGES],
-        "command": f"picochat status {call.names['run']}",
+        "command": f"picochat status {call.run_word}",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from picochat.workbench.api import (
+    alerts,
     changes,
     checkpoints,
     compare,
@@ -34,6 +35,7 @@ ROUTES: list[Route] = [
     *evals.ROUTES,
     *processes.ROUTES,
     *control.ROUTES,
+    *alerts.ROUTES,
     *plans.ROUTES,
     *scale.ROUTES,
     *gate.ROUTES,

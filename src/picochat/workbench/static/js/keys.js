@@ -1,5 +1,5 @@
 // The keyboard: single keys that can be switched off, rows walked by j and k, and what a page adds while it is shown.
-import { useEffect } from "./html.js";
+import { useLayoutEffect } from "./html.js";
 import { go, route } from "./router.js";
 import { announce, lastRun, pageKeys, shortcuts } from "./store.js";
 import { togglePause } from "./stream.js";
@@ -33,7 +33,7 @@ let showHelp = () => undefined;
 
 /** While the page is shown `key` calls `act(event)`; `what` stands in the help. */
 export function useShortcut(key, act, what) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const entry = { act, what };
     extra.set(key, entry);
     list();

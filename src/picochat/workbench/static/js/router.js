@@ -21,6 +21,7 @@ export function href(page, { run = null, query = {} } = {}) {
 /** Shows a page; the browser's back button returns. */
 export function go(page, where) {
   location.hash = href(page, where);
+  follow(); // the event of the browser comes later; a key that is pressed at once belongs to the new page
 }
 
 /** Merges into the query of this view; null takes a key out. `replace: false` makes a step that "back" undoes. */

@@ -49,7 +49,7 @@ function Stage({ run, stage, query }) {
   const none = about.data && about.data.stage === stage && !about.data.stages.some((entry) => entry.stage === stage);
   if (none) {
     return html`<${FileState} file=${about.data.file} /><${Empty} what=${`No point of ${stage} yet`}
-      do="Points come with the first step of the training; this page shows them as they are written." command=${`picochat status ${run}`} />`;
+      do="Points come with the first step of the training; this page shows them as they are written." command=${about.data.command} />`;
   }
   return html`<${Controls} query=${query} about=${about.data} />
     <div class="charts">${CHARTS[stage].map(({ keys, title, plain, unknown }) => html`<${RunChart} key=${keys.join()} run=${run} stage=${stage}

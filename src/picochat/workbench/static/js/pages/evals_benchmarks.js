@@ -38,7 +38,7 @@ function Table({ data, run, query }) {
       <${DataTable} caption="Where the run stands with each benchmark" columns=${COLUMNS} rows=${rows} rowKey="name"
         stack="l" rowClass=${(row) => row === shown && "selected"}
         rowHref=${({ name }) => href("evals", { run, query: { ...query, benchmark: name } })} />
-      <details class="more"><summary>What the words mean</summary>
+      <details class="ev-more"><summary>What the words mean</summary>
         <dl class="pairs">${STATUSES.map(([word, means]) => html`<div key=${word}>
           <dt><${Word} value=${word} /></dt><dd>${means}</dd></div>`)}</dl></details>
     <//>
@@ -53,7 +53,7 @@ const COLUMNS = [
   { key: "status", title: "Status", sort: true, render: ({ status }) => html`<${Word} value=${status} />` },
   {
     key: "score", title: "Score", align: "right", sort: ({ score }) => score?.rate,
-    render: ({ score }) => score && html`<span class="figure">${figure(score)}</span>`,
+    render: ({ score }) => score && html`<span class="ev-figure">${figure(score)}</span>`,
   },
   { key: "n", title: "n", align: "right", render: ({ score }) => integer(score?.n) },
   {
@@ -88,7 +88,7 @@ function One({ of: row, run }) {
   const fails = href("evals", { run, query: { tab: "rows", set: `benchmark:${row.name}`, filter: "fail" } });
   const why = row.status === NOT_RUN ? "Run it: files are read from this machine, nothing is downloaded" : "Run it again";
   return html`<${Section} id="benchmark" title=${row.name} aside=${html`<${Word} value=${row.status} />`}>
-    ${row.why && html`<p class="why">${row.why}</p>`}
+    ${row.why && html`<p>${row.why}</p>`}
     <${Facts} items=${facts(row)} />
     ${row.prompt && html`<p class="small muted">Asked as ${row.prompt}</p>`}
     ${score && html`<p><a href=${fails}>Items that fail</a></p>`}
@@ -133,7 +133,7 @@ function References({ rows, name }) {
     { key: "harness", title: "Harness" },
     { key: "source", title: "Source" },
   ];
-  return html`<h3 class="grid-title">Published results</h3>
+  return html`<h3 class="ev-grid-title">Published results</h3>
     <${DataTable} caption=${`Published results on ${name}`} columns=${columns} rows=${rows} rowKey="model" stack="l" />`;
 }
 

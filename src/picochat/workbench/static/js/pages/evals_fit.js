@@ -17,7 +17,7 @@ export function Fit({ run }) {
     <${Source} of=${data.source} what="This run was not evaluated" command=${data.commands.measure}
       todo="The evaluation comes after the fine-tuning; it can be done again at any time.">
       <${Section} id="fit" title="Three facts, none of them the sum of another" aside="mean over skills, 95 % interval">
-        <div class="three">${SETS.map((name, place) => html`<${Figure} key=${name} series=${place} of=${data.sets[name]}
+        <div class="ev-three">${SETS.map((name, place) => html`<${Figure} key=${name} series=${place} of=${data.sets[name]}
           gap=${data.gaps[place]} titles=${data.sets} />`)}</div>
       <//>
       <${Section} id="skills" title="By skill" aside="rate of n rows, Wilson 95 % interval">
@@ -35,13 +35,13 @@ export function Fit({ run }) {
 function Figure({ series, of: found, gap, titles }) {
   const mean = found.mean_skill;
   const shown = mean ? interval(mean.interval) : found.asked ? "no rows" : "not asked";
-  return html`<div class="figure-card">
+  return html`<div class="ev-figure-card">
     <h3>${found.title}</h3>
-    <p class="big">${percent(mean?.rate)}</p>
+    <p class="ev-big">${percent(mean?.rate)}</p>
     ${mean && html`<${Bar} of=${mean} series=${series} />`}
     <p class="small">${shown} · n ${integer(found.n)}</p>
     <p class="small muted">${found.means}</p>
-    ${gap && html`<p class="gap"><b>${points(gap.points)}</b> from ${titles[gap.from].title} to ${titles[gap.to].title}
+    ${gap && html`<p class="ev-gap"><b>${points(gap.points)}</b> from ${titles[gap.from].title} to ${titles[gap.to].title}
       <span class="fact-note">${apart(gap.apart)}</span></p>`}
   </div>`;
 }
@@ -58,7 +58,7 @@ function apart(value) {
 }
 
 function Skills({ data }) {
-  const bar = (name, series) => ({ sets }) => sets[name] && html`<span class="bar-cell">
+  const bar = (name, series) => ({ sets }) => sets[name] && html`<span class="ev-bar-cell">
     <${Bar} of=${sets[name]} series=${series} /><${Rate} of=${sets[name]} /></span>`;
   const columns = [
     { key: "category", title: "Skill" },
@@ -87,7 +87,7 @@ function Levels({ data }) {
     { key: "level", title: "Level", sort: true },
     { key: "rate", title: "Rate", sort: ({ rate }) => rate?.rate, render: ({ rate }) => html`<${Rate} of=${rate} />` },
   ];
-  return html`<details class="more"><summary>Levels of difficulty (${integer(rows.length)})</summary>
+  return html`<details class="ev-more"><summary>Levels of difficulty (${integer(rows.length)})</summary>
     <${DataTable} caption="Rates by level" columns=${columns} rows=${rows} stack="s" /></details>`;
 }
 

@@ -13,13 +13,13 @@ export function Hits({ of: found, query, cursors }) {
   if (found.stored === 0) return null;
   const chosen = query.set && query.text;
   const turn = (pages) => setQuery({ pages: pages.join(".") || null }, { replace: false });
-  return html`<h3 class="grid-title" id="passages">${chosen ? `Passages of ${query.set} in ${query.text}` : "All passages"}</h3>
+  return html`<h3 class="ev-grid-title" id="passages">${chosen ? `Passages of ${query.set} in ${query.text}` : "All passages"}</h3>
     ${chosen && html`<p><button type="button" onClick=${() => setQuery({ set: null, text: null, pages: null })}>
       Show all passages</button></p>`}
     ${found.torn && html`<${Partial} what="the list of hits is unfinished" why="a crash left it" />`}
-    <ol class="hits">${found.rows.map((hit) => html`<${Hit} key=${hit.place} of=${hit} />`)}</ol>
+    <ol class="ev-hits">${found.rows.map((hit) => html`<${Hit} key=${hit.place} of=${hit} />`)}</ol>
     ${found.rows.length === 0 && html`<p>No passage is stored for this pair.</p>`}
-    <div class="buttons pager">
+    <div class="buttons ev-pager">
       ${cursors.length > 0 && html`<button type="button" onClick=${() => turn(cursors.slice(0, -1))}>Previous page</button>`}
       ${found.next !== null && html`<button type="button" onClick=${() => turn([...cursors, found.next])}>Next ${LIMIT}</button>`}
     </div>`;
@@ -32,9 +32,9 @@ function Hit({ of: hit }) {
     hit.share !== null && `${percent(hit.share)} of its grams`,
     hit.value,
   ].filter(Boolean).join(", ");
-  return html`<li class="hit">
-    <p><b class="run-text" dir="auto">${hit.item}</b> <span class="small muted">${hit.set} in ${hit.against} · ${words}</span></p>
-    <div class="beside">
+  return html`<li class="ev-hit">
+    <p><b class="ev-run-text" dir="auto">${hit.item}</b> <span class="small muted">${hit.set} in ${hit.against} · ${words}</span></p>
+    <div class="ev-beside">
       <${Passage} title=${hit.set} of=${hit.item_passage} />
       <div>${hit.places.map((place, at) => html`<${Passage} key=${at} title=${`${hit.against}, number ${integer(place.number)}`}
         of=${place} />`)}</div>
@@ -44,5 +44,5 @@ function Hit({ of: hit }) {
 
 function Passage({ title, of: { start, end, text } }) {
   const where = start === null ? "place not known" : `characters ${integer(start)} to ${integer(end)}`;
-  return html`<figure><figcaption>${title}, ${where}</figcaption><div class="turn"><${Text} value=${text} /></div></figure>`;
+  return html`<figure><figcaption>${title}, ${where}</figcaption><div class="ev-turn"><${Text} value=${text} /></div></figure>`;
 }

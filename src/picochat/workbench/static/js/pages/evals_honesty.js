@@ -43,7 +43,7 @@ export function Honesty({ run, query }) {
 function Contamination({ of: found, run, query }) {
   const passages = ({ set, against, hits }) => hits > 0 && html`<a aria-label=${`passages of ${set} in ${against}`}
     href=${href("evals", { run, query: { ...query, set, text: against, pages: null } })}>show ${integer(hits)}</a>`;
-  const dirty = (cell) => html`<span class=${cell.dirty > 0 ? "found" : null}>${integer(cell.dirty)}</span>`;
+  const dirty = (cell) => html`<span class=${cell.dirty > 0 ? "ev-found" : null}>${integer(cell.dirty)}</span>`;
   const figures = (key) => ({ key, title: key, align: "right", sort: true, render: (cell) => integer(cell[key]) });
   const columns = [
     { key: "set", title: "Judged on", sort: true },
@@ -98,7 +98,7 @@ function Phrases({ sets }) {
 
 function More({ title, rows, columns, stack = "s" }) {
   if (rows.length === 0) return null;
-  return html`<details class="more"><summary>${title} (${integer(rows.length)})</summary>
+  return html`<details class="ev-more"><summary>${title} (${integer(rows.length)})</summary>
     <${DataTable} caption=${title} columns=${columns} rows=${rows} stack=${stack} /></details>`;
 }
 

@@ -54,7 +54,7 @@ function bounds(pair) {
 
 function spread({ difference, interval: pair }, form, both) {
   if (difference === null) return null;
-  return html`<span><span class="figure">${form(difference)}</span> <span class="small muted">${both(pair)}</span></span>`;
+  return html`<span><span class="ev-figure">${form(difference)}</span> <span class="small muted">${both(pair)}</span></span>`;
 }
 
 // Shorter copies are not looked for: everybody's sentences share a few words.

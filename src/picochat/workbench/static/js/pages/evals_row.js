@@ -19,8 +19,8 @@ export function Row({ run, set, place, row, against, onTurn, ends }) {
   const [problem, setProblem] = useState(null);
   const readWhole = () => get(`api/runs/${run}/rows`, { set, row: place, against }).then(
     (data) => setWhole(data.rows[0] ?? null), setProblem);
-  return html`<article class="row-shown" aria-label="The row">
-    <div class="row-turn">
+  return html`<article class="ev-row-shown" aria-label="The row">
+    <div class="ev-row-turn">
       <button type="button" disabled=${ends[0]} onClick=${() => onTurn(-1)}>Previous</button>
       <button type="button" disabled=${ends[1]} onClick=${() => onTurn(1)}>Next</button>
     </div>
@@ -43,16 +43,16 @@ function Alone({ run, set, place, against }) {
 
 function Shown({ row, against }) {
   const { other } = row;
-  return html`<h3><span class="run-text" dir="auto">${row.id}</span></h3>
-    <p class="row-words"><${Word} value=${row.verdict} note=${row.reason} />
+  return html`<h3><span class="ev-run-text" dir="auto">${row.id}</span></h3>
+    <p class="ev-row-words"><${Word} value=${row.verdict} note=${row.reason} />
       ${row.flags.map((flag) => html`<${Mark} key=${flag} text=${FLAGS[flag]} />`)}
       ${other?.flipped && html`<${Word} value="flipped" />`}</p>
     <h4>Prompt</h4>
-    <div class="turns">${row.prompt.length === 0 && html`<p class="muted">(none)</p>`}
+    <div class="ev-turns">${row.prompt.length === 0 && html`<p class="muted">(none)</p>`}
       ${row.prompt.map(({ role, text }, at) => html`<${Turn} key=${at} role=${role} text=${text} />`)}</div>
     <${Listed} title="Expected" items=${row.expected} />
     <${Listed} title="Must not stand in the answer" items=${row.avoid} />
-    ${against ? html`<div class="beside">
+    ${against ? html`<div class="ev-beside">
         <div><h4>Answer of this run</h4><${Answer} row=${row} /></div>
         <div><h4>Answer of ${against}</h4><${Other} row=${other} /></div>
       </div>` : html`<h4>Answer</h4><${Answer} row=${row} />`}
@@ -60,12 +60,12 @@ function Shown({ row, against }) {
 }
 
 function Turn({ role = "", text }) {
-  return html`<div class="turn">${role && html`<span class="role">${role}</span>`}<${Text} value=${text} /></div>`;
+  return html`<div class="ev-turn">${role && html`<span class="ev-role">${role}</span>`}<${Text} value=${text} /></div>`;
 }
 
 function Other({ row }) {
   if (!row) return html`<p class="muted">this row was not asked there</p>`;
-  return html`<p class="row-words"><${Word} value=${row.verdict} note=${row.reason} /></p>
+  return html`<p class="ev-row-words"><${Word} value=${row.verdict} note=${row.reason} /></p>
     ${!row.same_question && html`<p>another question under the same id: the verdicts cannot be compared</p>`}
     <${Answer} row=${row} />`;
 }
@@ -73,19 +73,19 @@ function Other({ row }) {
 function Listed({ title, items }) {
   if (items.length === 0) return null;
   return html`<h4>${title}</h4>
-    <ul class="texts">${items.map((text, at) => html`<li key=${at}><${Text} value=${text} /></li>`)}</ul>`;
+    <ul class="ev-texts">${items.map((text, at) => html`<li key=${at}><${Text} value=${text} /></li>`)}</ul>`;
 }
 
 function Answer({ row: { reply, options } }) {
   if (reply === null && options.length === 0) return html`<p class="muted">(none)</p>`;
   return html`${reply !== null && html`<${Turn} text=${reply} />`}
-    ${options.length > 0 && html`<ul class="texts options">${options.map((option, at) => html`<${Option} key=${at}
+    ${options.length > 0 && html`<ul class="ev-texts ev-options">${options.map((option, at) => html`<${Option} key=${at}
       of=${option} />`)}</ul>`}`;
 }
 
 function Option({ of: { text, raw, per_byte: each, right, chosen } }) {
   const scores = raw === null ? "no score" : `log-likelihood ${number(raw)}${each === null ? "" : `, ${number(each)} a byte`}`;
-  return html`<li class=${chosen ? "chosen" : null}><${Text} value=${text} />${right && html` <b class="small">expected</b>`}
+  return html`<li class=${chosen ? "ev-chosen" : null}><${Text} value=${text} />${right && html` <b class="small">expected</b>`}
     ${chosen && html` <b class="small">likeliest</b>`}<span class="fact-note">${scores}</span></li>`;
 }
 
@@ -98,7 +98,7 @@ function Nearest({ run, set, place }) {
 
 function NearestRow({ run, set, place }) {
   const found = useResource(`api/runs/${run}/nearest`, { params: { set, row: place }, run });
-  return html`<div class="nearest"><h4>Nearest training row</h4>
+  return html`<div class="ev-nearest"><h4>Nearest training row</h4>
     <${Resource} of=${found}>${({ state, why, nearest, whole }) => {
       if (state !== "ready") return html`<p>${why}</p>`;
       if (!nearest) return html`<p>No training row has a word in common with the question.</p>`;

@@ -51,7 +51,7 @@ function Filters({ data, query, set, others }) {
       options=${[["", "all"], ...categories]} />
     <${Pick} label="Beside" value=${query.against ?? ""} options=${[["", "no other run"], ...others.map((name) => [name, name])]}
       onPick=${(value) => change({ against: value, filter: query.filter === "flipped" ? null : query.filter })} />
-    <label class="pick">Search <input type="search" value=${query.q ?? ""} maxlength="200" onKeyDown=${leave}
+    <label class="ev-pick">Search <input type="search" value=${query.q ?? ""} maxlength="200" onKeyDown=${leave}
       onChange=${(event) => change({ q: event.currentTarget.value })} /></label>
   </form>`;
 }
@@ -64,7 +64,7 @@ function leave(event) {
 }
 
 function Pick({ label, value, options, onPick }) {
-  return html`<label class="pick">${label} <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
+  return html`<label class="ev-pick">${label} <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
     ${options.map(([key, title]) => html`<option key=${key} value=${key} selected=${key === value}>${title}</option>`)}
   </select></label>`;
 }
@@ -87,13 +87,13 @@ function List({ data, query, run, cursors }) {
   return html`
     <${Limits} of=${data} />
     <p class="small muted" role="status">${summary(data)}</p>
-    <div class="rows-split">
-      <div class="rows-list">
+    <div class="ev-rows-split">
+      <div class="ev-rows-list">
         <${DataTable} caption="Rows that match" rowKey="place" columns=${columns(data)} rows=${rows} stack="s"
           empty=${data.next === null ? "no row matches" : "no row matches so far"}
           rowClass=${(row) => row.place === place && "selected"}
           rowHref=${(row) => href("evals", { run, query: { ...query, row: row.place } })} />
-        <div class="buttons pager">
+        <div class="buttons ev-pager">
           ${cursors.length > 0 && html`<button type="button" onClick=${() => back(cursors)}>Previous page</button>`}
           ${data.next !== null && html`<button type="button" onClick=${() => forward(cursors, data.next)}>
             ${rows.length < LIMIT ? "Search on" : `Next ${LIMIT}`}</button>`}
@@ -113,7 +113,7 @@ function Limits({ of: { torn, unreadable, whole, counts } }) {
 }
 
 function columns({ against }) {
-  const text = (key) => (row) => html`<span class="run-text" dir="auto">${cut(row[key])}</span>`;
+  const text = (key) => (row) => html`<span class="ev-run-text" dir="auto">${cut(row[key])}</span>`;
   const beside = ({ other }) => (other?.same_question ? html`<${Word} value=${other.verdict} />` : null);
   return [
     { key: "id", title: "Row", render: text("id") },
@@ -159,10 +159,10 @@ function move(step, rows, place, next, cursors) {
 
 // The list follows the row that is shown, and takes the focus with it where it had it.
 function reveal(place) {
-  const line = document.querySelector(`.rows-list tr[data-row="${place}"]`);
+  const line = document.querySelector(`.ev-rows-list tr[data-row="${place}"]`);
   if (!line) return;
-  const box = line.closest(".rows-list");
+  const box = line.closest(".ev-rows-list");
   if (box.scrollHeight > box.clientHeight) box.scrollTop = line.offsetTop - box.clientHeight / 3;
   const focused = document.activeElement;
-  if (focused?.closest(".rows-list") && !line.contains(focused)) line.focus({ preventScroll: true });
+  if (focused?.closest(".ev-rows-list") && !line.contains(focused)) line.focus({ preventScroll: true });
 }

@@ -20,7 +20,7 @@ export function Samples({ run, query }) {
     <div class="controls"><label class="switch"><input type="checkbox" checked=${diff} onChange=${change} />
       mark what changed since the checkpoint before</label></div>
     <${Resource} of=${found}>${(data) => Object.entries(data.trainings).map(([stage, grid]) => html`<div key=${stage}>
-      <h3 class="grid-title">${TITLES[stage] ?? stage}</h3>
+      <h3 class="ev-grid-title">${TITLES[stage] ?? stage}</h3>
       <${Grid} title=${TITLES[stage] ?? stage} grid=${grid} diff=${diff} /></div>`)}<//>
   <//>`;
 }
@@ -36,7 +36,7 @@ function Grid({ title, grid, diff }) {
     ...grid.steps.map((step, at) => ({ key: `step-${step}`, title: `step ${integer(step)}`, render: cell(at) })),
   ];
   return html`<${Limits} of=${grid} />
-    <div class="samples-grid"><${DataTable} caption=${`Samples of ${title}`} columns=${columns} rows=${grid.prompts}
+    <div class="ev-samples-grid"><${DataTable} caption=${`Samples of ${title}`} columns=${columns} rows=${grid.prompts}
       rowKey=${(_, at) => `prompt-${at}`} scroll=${grid.steps.length > 2} empty="no samples" /></div>`;
 }
 
@@ -52,9 +52,9 @@ function Limits({ of: { skipped, steps, all_steps: allSteps, prompts, all_prompt
 }
 
 function Cell({ of: cell, diff }) {
-  return html`<div class="sample">
+  return html`<div class="ev-sample">
     ${diff && cell.parts ? html`<${Difference} parts=${cell.parts} />` : html`<${Text} value=${cell.text} />`}
-    <p class="marks">${marks(cell).map((text) => html`<${Mark} key=${text} text=${text} />`)}
+    <p class="ev-marks">${marks(cell).map((text) => html`<${Mark} key=${text} text=${text} />`)}
       ${cell.changed_frac !== null && html`<span class="small muted">${percent(cell.changed_frac)} new</span>`}</p>
   </div>`;
 }
@@ -70,6 +70,6 @@ function marks({ finished, faults: { echo, repetition, repetition_frac: share, c
 
 // <ins> and <del> say it without colour; what both have stands plain.
 function Difference({ parts }) {
-  return html`<span class="run-text" dir="auto">${parts.map(([kind, text], at) => html`<${TAGS[kind] ?? "span"}
+  return html`<span class="ev-run-text" dir="auto">${parts.map(([kind, text], at) => html`<${TAGS[kind] ?? "span"}
     key=${at}>${text}<//>`)}</span>`;
 }

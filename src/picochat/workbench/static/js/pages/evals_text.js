@@ -16,8 +16,8 @@ export function Text({ value, fold = FOLD_CHARS }) {
   const long = text.length > fold || lines.length > FOLD_LINES;
   const shown = !long || open ? text : lines.slice(0, FOLD_LINES).join("\n").slice(0, fold);
   const label = open ? "show less" : `show all ${integer(text.length)} characters`;
-  return html`<span class="run-text" dir="auto">${shown}${long && !open && "…"}</span>${long && html` <button
-    type="button" class="copy fold" aria-expanded=${open} onClick=${() => setOpen(!open)}>${label}</button>`}`;
+  return html`<span class="ev-run-text" dir="auto">${shown}${long && !open && "…"}</span>${long && html` <button
+    type="button" class="copy ev-fold" aria-expanded=${open} onClick=${() => setOpen(!open)}>${label}</button>`}`;
 }
 
 /** `79.4 – 89.3 %`, the 95 % interval of a rate. */
@@ -29,7 +29,7 @@ export function interval(pair) {
 export function Rate({ of: found }) {
   if (!found) return "—";
   const share = found.n === null || found.n === undefined ? "" : `of ${integer(found.n)} · `;
-  return html`<span class="rate"><span class="figure">${percent(found.rate)}</span>
+  return html`<span class="ev-rate"><span class="ev-figure">${percent(found.rate)}</span>
     <span class="small muted">${share}${interval(found.interval)}</span></span>`;
 }
 
@@ -37,7 +37,7 @@ export function Rate({ of: found }) {
 export function Bar({ of: { rate, interval: pair }, series = 0 }) {
   const at = (value) => `${(Math.min(1, Math.max(0, value)) * 100).toFixed(2)}%`;
   const tick = (value) => html`<line class="whisker" x1=${at(value)} x2=${at(value)} y1="3" y2="11" />`;
-  return html`<svg class=${`rate-bar series-${series}`} height="14" aria-hidden="true" focusable="false">
+  return html`<svg class=${`ev-rate-bar series-${series}`} height="14" aria-hidden="true" focusable="false">
     <rect class="ground" x="0" y="3" width="100%" height="8" rx="2" />
     <rect class="value" x="0" y="3" width=${at(rate)} height="8" rx="2" />
     ${pair && html`<line class="whisker" x1=${at(pair[0])} x2=${at(pair[1])} y1="7" y2="7" />${pair.map(tick)}`}
@@ -53,7 +53,7 @@ const TONES = {
 /** Sign, word and colour of a verdict on a row, or of where a run stands with a benchmark. */
 export function Word({ value, note = null }) {
   const [sign, tone] = TONES[value] ?? ["○", "neutral"];
-  return html`<span class="word"><span class=${`badge ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>${
+  return html`<span class="ev-word"><span class=${`badge ${tone}`}><span class="sign" aria-hidden="true">${sign}</span>${
     value ?? "no verdict"}${note && html`<span class="note"> ${note}</span>`}</span></span>`;
 }
 

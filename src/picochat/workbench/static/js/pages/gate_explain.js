@@ -1,9 +1,9 @@
 // One check, asked about: what a pass needs, what the gate sets ask, where its numbers stand, what was found.
 import { html, useState } from "../html.js";
 import { useResource } from "../live.js";
-import { Command } from "../parts/command.js";
 import { Resource } from "../parts/states.js";
 import { DataTable } from "../parts/table.js";
+import { JudgeOne } from "./gate_one.js";
 
 const PLACES = [
   { key: "artifact", title: "artifact" },
@@ -37,7 +37,7 @@ function Explanation({ run, check }) {
     ${data.hits && data.hits.length > 0 && html`<ul class="hits">${data.hits.map((hit, at) => html`<li key=${at}>
       <b>${`${hit.set} ${hit.item}`}</b> found in ${String(hit.against)}: <q>${String(hit.places?.[0]?.text ?? "—")}</q>
     </li>`)}</ul>`}
-    <${Command} text=${data.command} why="The same in a terminal, judged anew" />
+    <${JudgeOne} run=${run} check=${check} profile=${data.profile} command=${data.command} before=${data.result} />
   </div>`}<//>`;
 }
 

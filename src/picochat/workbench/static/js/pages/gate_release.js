@@ -34,13 +34,13 @@ function Verdicts({ gate }) {
     <p class="verdict-word"><${Verdict} value=${gate.verdict ?? (gate.state === "missing" ? "not_run" : "unreadable")} />
       ${gate.stale.is && html`<${Verdict} value="stale" />`}
       <b>${sentence(gate, stopping)}</b></p>
-    <${Facts} items=${[
+    ${gate.state === "ready" && html`<${Facts} items=${[
       ["gate set", gate.profile && `${gate.profile}, version ${gate.profile_version ?? "—"}`,
         gate.newer_profile ? "a newer version is here" : `sha256 ${digest(gate.profile_digest)}`],
       ["weights", html`<code>${digest(gate.weights_digest)}</code>`],
       ["judged", gate.judged_at && age(gate.judged_at), time(gate.judged_at)],
       ["failpoints", gate.failpoints.length > 0 ? gate.failpoints.join(", ") : "none armed"],
-    ]} />
+    ]} />`}
   </div>`;
 }
 

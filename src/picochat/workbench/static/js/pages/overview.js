@@ -3,6 +3,7 @@ import { age, bpb, bytes, count, duration, integer, money, percent } from "../fo
 import { html, useEffect, useState } from "../html.js";
 import { useResource } from "../live.js";
 import { href } from "../router.js";
+import { Alerts } from "../parts/alerts.js";
 import { Command } from "../parts/command.js";
 import { Facts, PageHead, Section } from "../parts/page.js";
 import { Partial, Resource } from "../parts/states.js";
@@ -14,6 +15,7 @@ const LOOK_AGAIN_MS = 2000;
 const AT_WORK = ["running", "stalled"];
 const DOING = ["running", "stalled", "crashed", "stopped", "failed", "unreadable"];
 const LONG = 240;
+const TOLD = ["stalled", "crashed", "blocked"];
 const TITLES = { sft: "SFT" };
 
 export default function Page({ run }) {
@@ -39,6 +41,7 @@ function Since({ profile, attempt, created_at: created, updated_at: updated, bea
 function Glance({ data, name }) {
   const { rail, next, blocker, facts, files } = data;
   return html`<div class="glance">
+    <${Alerts} run=${name} told=${TOLD} />
     ${data.run.unreadable.map(({ file, why }) => html`<${Partial} key=${file} what=${`${file} cannot be used`} why=${why} />`)}
     <${Rail} rail=${rail} run=${name} />
     <div class="glance-pair">

@@ -13,6 +13,7 @@ import { RunState, Verdict } from "../parts/verdict.js";
 
 const KINDS = ["runs", "status", "gate", "reports"];
 const MOST = 8;
+const SCREENFUL = 40;
 // A process that dies writes nothing: while one works the list is asked again now and then.
 const LOOK_AGAIN_MS = 3000;
 const AT_WORK = ["running", "stalled"];
@@ -54,7 +55,7 @@ function List({ runs, others, others_count: othersCount, folder, query }) {
   return html`<${Filters} query=${query} all=${runs} shown=${shown.length} />
     <${Compare} picked=${[...picked]} folder=${folder} onCompare=${compare} />
     <${DataTable} caption="Runs" columns=${COLUMNS} rows=${shown} rowKey="name" rowHref=${rowHref} param="sort" stack="l"
-      selected=${picked} onSelect=${select} order="-created_at" empty="No run fits the filter." />
+      selected=${picked} onSelect=${select} order="-created_at" firstRows=${SCREENFUL} empty="No run fits the filter." />
     <${Others} others=${others} count=${othersCount} />`;
 }
 

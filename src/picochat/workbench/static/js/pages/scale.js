@@ -1,5 +1,5 @@
 // From this machine to rented ones: what it takes here, on one GPU, on eight; plans, and the way to a paid start.
-import { age, money } from "../format.js";
+import { age, integer, money } from "../format.js";
 import { html } from "../html.js";
 import { useResource } from "../live.js";
 import { href, setQuery } from "../router.js";
@@ -50,7 +50,8 @@ function Commands({ query }) {
         </select></label>`}
     </div>
     <${Section} id="places" title="Here, on one GPU, on eight">
-      <div class="places">${found.places.map((place) => html`<${Place} key=${place.where} place=${place} />`)}</div>
+      ${run ? html`<${JudgedPlaces} run=${run} places=${found.places} />`
+        : html`<${Places} places=${found.places} targets=${null} />`}
     <//>
     <${Section} id="make" title="A plan for rented GPUs">
       ${run ? html`<${PlanForm} run=${run} card=${found.card} cards=${found.cards} ceiling=${found.max_cap_usd}
@@ -61,9 +62,30 @@ function Commands({ query }) {
     <//>`}<//>`;
 }
 
-function Place({ place }) {
+// One verdict a place, as `picochat launch ready` gives it; the gate page shows the rows behind it.
+function JudgedPlaces({ run, places }) {
+  const ready = useResource(`api/runs/${encodeURIComponent(run)}/readiness`, {
+    run, kinds: ["reports", "gate", "status", "plans"] });
+  return html`<${Places} run=${run} places=${places} targets=${ready.data?.targets ?? null} />`;
+}
+
+function Places({ run = null, places, targets }) {
+  return html`<div class="places">${places.map((place) => html`<${Place} key=${place.where} place=${place} run=${run}
+    target=${targets?.find(({ name }) => name === place.where) ?? null} />`)}</div>`;
+}
+
+function Readiness({ target, run }) {
+  const good = target.ready === "ready";
+  const lacking = target.missing.length === 1 ? target.missing[0] : `${integer(target.missing.length)} checks`;
+  return html`<p class="ready"><span class=${`badge ${good ? "pass" : "block"}`}><span class="sign" aria-hidden="true">${
+    good ? "✓" : "✕"}</span>${good ? "ready" : "not ready"}</span>${!good && html` ${lacking} missing: `}${!good
+      && html`<a href=${href("gate", { run, query: { tab: "readiness" } })}>what it lacks on ${target.title}</a>`}</p>`;
+}
+
+function Place({ place, run, target }) {
   return html`<article class="place" data-place=${place.where}>
     <h3>${place.title}</h3>
+    ${target && html`<${Readiness} target=${target} run=${run} />`}
     <${Command} text=${place.plan} why="What it will need: memory, hours, disk." />
     ${place.preflight && html`<${Command} text=${place.preflight} why="Judge it for that machine." />`}
     <${Command} text=${place.start} why=${place.gpus > 1 ? "On that machine, one process a GPU." : "Start it there."} />

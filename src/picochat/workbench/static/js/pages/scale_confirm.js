@@ -76,14 +76,14 @@ function split(line) {
 }
 
 function whyNot(view, stale, challenge, left) {
+  if (left !== null && left <= 0) return "this confirmation has expired";
   if (stale) return stale;
   if (GONE.includes(connection.value.state)) return "this page is not connected: what it shows may be old";
   if (view.start) return "this plan was started before: a plan is started at most once";
   if (!view.checks) return "the preconditions were not judged yet";
   if (view.checks.stale) return "the preconditions were judged more than a quarter of an hour ago: judge them again";
   if (view.checks.verdict === "blocked") return "a precondition does not hold: it stands in the table of the plan";
-  if (challenge === null) return "asking the server for a confirmation";
-  return left <= 0 ? "this confirmation has expired" : "";
+  return challenge === null ? "asking the server for a confirmation" : "";
 }
 
 // One challenge for as long as the dialog is open: bound to plan and login, five minutes, used up by one answer.

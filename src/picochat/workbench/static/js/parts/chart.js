@@ -16,7 +16,8 @@ const NO_LOG = { x: false, y: false };
 
 /**
  * `series`: as `GET …/series` answers them, in one `axis` and one `unit`. `seams`, `markers`, `references` as their
- * routes answer them. `window` is `{from, to}` of x, null for no limit; `onZoom({from, to})` is told of a drag.
+ * routes answer them. `window` is `{from, to}` of x, null for no limit; `onZoom({from, to})` is told of a drag,
+ * `onMark(marker)` of a click on one of them.
  * `group` names the charts that share a cursor. `hidden` (a Set of keys) and `onHide(keys)` keep the legend outside;
  * `source` (`{csv, name}`) adds the export; `compact` leaves everything but heading, plot and sentence away.
  */
@@ -109,7 +110,7 @@ function Canvas({ view, act, group, compact, onPlot }) {
   acting.current = act;
   const made = [view.axis.name, view.unit, view.log.x, view.log.y, view.labelled].join(" ");
   useEffect(() => {
-    const through = Object.fromEntries(["zoom", "point", "leave", "click"].map((name) => [name, (...at) => acting.current[name](...at)]));
+    const through = Object.fromEntries(["zoom", "point", "leave", "click", "mark"].map((name) => [name, (...at) => acting.current[name](...at)]));
     plot.current = new Plot(host.current, view, through);
     onPlot(plot.current);
     return () => {
@@ -158,7 +159,7 @@ function actions(view, active, group, onZoom, onMark) {
     click: (x) => {
       const at = pointAt(x);
       if (at) togglePin(at);
-      onMark?.(at);
     },
+    mark: (mark) => onMark?.(mark),
   };
 }

@@ -6,13 +6,15 @@ import { drawChart } from "./chart_draw.js";
 import { placeText, placesOf, valueText } from "./chart_model.js";
 
 const DRAG_PX = 6;
+const FOOT_PX = 16;
+const NEAR_PX = 8;
 const LETTER_PX = 6.3;
 const MOST_LABEL_PX = 110;
 const LEAST_AXIS_PX = 40;
 const NARROW_PX = 440;
 
 export class Plot {
-  /** `host` is an empty element; `act` has `zoom(from, to)`, `point(x)`, `leave()` and `click(x)`. */
+  /** `host` is an empty element; `act` has `zoom(from, to)`, `point(x)`, `leave()`, `click(x)` and `mark(mark)`. */
   constructor(host, view, act) {
     this.host = host;
     this.view = view;
@@ -132,6 +134,20 @@ export class Plot {
     over.addEventListener("pointermove", (event) => this.act.point(at(event)));
     over.addEventListener("pointerleave", () => this.act.leave());
     over.addEventListener("pointerdown", (event) => (pressed = event.clientX));
-    over.addEventListener("click", (event) => Math.abs(event.clientX - pressed) < DRAG_PX && this.act.click(at(event)));
+    over.addEventListener("click", (event) => {
+      if (Math.abs(event.clientX - pressed) >= DRAG_PX) return;
+      const mark = this.markAt(event);
+      if (mark) this.act.mark(mark);
+      else this.act.click(at(event));
+    });
+  }
+
+  // The event whose sign at the foot of the plot was hit.
+  markAt(event) {
+    const { left, bottom } = this.plot.over.getBoundingClientRect();
+    if (bottom - event.clientY > FOOT_PX) return null;
+    const reach = ({ x }) => Math.abs(this.left(x) + left - event.clientX);
+    const near = this.view.marks.filter((mark) => mark.x !== null && reach(mark) <= NEAR_PX);
+    return near.sort((a, b) => reach(a) - reach(b))[0] ?? null;
   }
 }

@@ -1,6 +1,7 @@
 // A chart that reads its own series: `<${RunChart} run stage keys title/>`, small on the overview, whole on the curves.
 import { html, useMemo, useRef } from "../html.js";
 import { useResource } from "../live.js";
+import { go } from "../router.js";
 import { Chart } from "./chart.js";
 import { Partial, ProblemBox, Stale } from "./states.js";
 
@@ -35,7 +36,7 @@ export function RunChart({ run, stage, keys, title, name = keys.join("-"), view 
     <${Chart} title=${title} name=${name} series=${shown.series} axis=${shown.axis} unit=${unit} span=${shown.span}
       window=${shown.axis.name === x ? window : null} seams=${shown.seams} markers=${about?.axis === shown.axis.name ? about.markers : null}
       references=${lines} outliers=${outliers} log=${logs} group=${`${run} ${stage}`} compact=${compact}
-      hidden=${hidden ?? HELD} onHide=${onHide} onZoom=${onZoom} level=${level} unknown=${unknown}
+      hidden=${hidden ?? HELD} onHide=${onHide} onZoom=${onZoom} onMark=${({ offset }) => go("events", { run, query: { offset } })} level=${level} unknown=${unknown}
       source=${{ path, params, name: `${run}-${stage}-${name}` }} />`;
 }
 

@@ -21,9 +21,12 @@ const CONDITIONS = [
 /** Stop while the run works, resume when it does not. */
 export function RunControl({ run }) {
   const control = useResource(`api/runs/${encodeURIComponent(run)}/control`, { run, kinds: KINDS });
+  // What a resume says stays in sight when the run is at work again.
+  const [started, setStarted] = useState(null);
   return html`<${Resource} of=${control} lines=${2}>${(found) => html`<div class="run-control">
     ${found.can_stop || found.asked ? html`<${Stop} run=${run} found=${found} reload=${control.reload} />`
-      : html`<${Resume} run=${run} key=${found.state} />`}
+      : html`<${Resume} run=${run} key=${found.state} onStarted=${setStarted} />`}
+    ${started && html`<${CommandOutput} key=${started} id=${started} onEnd=${control.reload} />`}
   </div>`}<//>`;
 }
 
@@ -58,15 +61,17 @@ function Asked({ asked, ask, commands }) {
 }
 
 /** What a resume begins with, and the button that starts it. */
-export function Resume({ run }) {
+export function Resume({ run, onStarted }) {
   const [open, setOpen] = useState(false);
   const [accepted, setAccepted] = useState([]);
   const resume = useResource(`api/runs/${encodeURIComponent(run)}/resume`, {
     run, kinds: ["status", "checkpoints"], params: { accept: accepted.join(",") } });
-  const [started, setStarted] = useState(null);
-  if (started) return html`<${CommandOutput} id=${started} />`;
+  const start = (process) => {
+    setOpen(false);
+    onStarted(process);
+  };
   return html`<${Resource} of=${resume} lines=${2}>${(found) => html`<${ResumePanel} run=${run} found=${found}
-    open=${open} onOpen=${() => setOpen(!open)} onStarted=${setStarted} accepted=${accepted}
+    open=${open} onOpen=${() => setOpen(!open)} onStarted=${start} accepted=${accepted}
     setAccepted=${setAccepted} />`}<//>`;
 }
 
@@ -83,8 +88,7 @@ function ResumePanel({ run, found, open, onOpen, onStarted, accepted, setAccepte
   return html`<div class="resume">
     <p>Goes on ${found.step === null ? where : html`after ${where}`}. Every condition below is compared again before the
       first step; a difference is refused unless it is accepted by name.</p>
-    ${found.conditions.length > 0 && html`<${DataTable} caption="Conditions of the training" columns=${CONDITIONS}
-      rows=${found.conditions} key="field" />`}
+    ${found.conditions.length > 0 && html`<${Conditions} rows=${found.conditions} />`}
     ${[...new Set([...accepted, ...found.acceptable])].map((name) => html`<label class="switch" key=${name}><input type="checkbox"
       checked=${accepted.includes(name)} onChange=${({ currentTarget: box }) => setAccepted(
         box.checked ? [...accepted, name] : accepted.filter((other) => other !== name))} />
@@ -94,6 +98,17 @@ function ResumePanel({ run, found, open, onOpen, onStarted, accepted, setAccepte
       : html`<p><span class="badge block"><span class="sign" aria-hidden="true">✕</span>not from here</span> ${
           found.why_not}</p><${Command} text=${found.command} />`}
   </div>`;
+}
+
+// What differs, and what a process can differ in, stands open; the rest is the run's own configuration.
+function Conditions({ rows }) {
+  const open = rows.filter(({ field, verdict }) => !["same", "later"].includes(verdict)
+    || (verdict === "same" && !field.includes(".")));
+  const rest = rows.filter((row) => !open.includes(row));
+  const table = (caption, some) => html`<${DataTable} caption=${caption} columns=${CONDITIONS} rows=${some} key="field" stack="s" />`;
+  return html`${table("Conditions of the training", open)}
+    ${rest.length > 0 && html`<details class="fold"><summary>${integer(rest.length)} more, of configuration and data</summary>
+      ${table("Other conditions of the training", rest)}</details>`}`;
 }
 
 function Condition({ value }) {

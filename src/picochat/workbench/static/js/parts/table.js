@@ -1,5 +1,5 @@
 // A real table: sorted by its head, walked by j and k, a list of label and value where it is narrow.
-import { html, useState } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { route, setQuery } from "../router.js";
 
 /**
@@ -7,12 +7,14 @@ import { route, setQuery } from "../router.js";
  * gives; what is unknown stands last either way. `key` names the field of a row, or is a function, that tells rows
  * apart. `rowHref(row)` makes the first cell a link. `selected` (a Set of keys) and `onSelect(key, on)` add boxes.
  * `param` keeps the order in the address under that name. `stack`: below which width ("s", "m", "l") it is a list;
- * `scroll` lets it move sideways instead.
+ * `scroll` lets it move sideways instead. `firstRows`: so many are drawn at once, the others right after the paint.
  */
 export function DataTable({
   caption, columns, rows, rowKey = null, rowHref = null, empty = "nothing here", selected = null, onSelect = null,
   param = null, stack = "m", scroll = false, showCaption = false, rowClass = null, order: first = "",
+  firstRows = Infinity,
 }) {
+  const whole = useWhole(rows.length <= firstRows);
   const [local, setLocal] = useState(first);
   const order = (param ? route.value.query[param] : local) ?? first;
   const setOrder = (value) => (param ? setQuery({ [param]: value }) : setLocal(value));
@@ -29,7 +31,7 @@ export function DataTable({
       <tbody role="rowgroup">
         ${rows.length === 0 && html`<tr role="row"><td role="cell" class="none"
           colspan=${columns.length + (boxes ? 1 : 0)}>${empty}</td></tr>`}
-        ${ordered(rows, columns, order).map((row, index) => {
+        ${ordered(rows, columns, order).slice(0, whole ? Infinity : firstRows).map((row, index) => {
           const key = keyOf(row, index);
           const on = boxes && selected.has(key);
           return html`<tr role="row" key=${key} data-row=${key} tabindex="-1"
@@ -44,6 +46,17 @@ export function DataTable({
   </div>`;
 }
 DataTable.takesKey = true;
+
+// A long table: what the screen shows is painted before the rest is made.
+function useWhole(short) {
+  const [whole, setWhole] = useState(short);
+  useEffect(() => {
+    if (whole) return undefined;
+    const frame = requestAnimationFrame(() => setTimeout(() => setWhole(true)));
+    return () => cancelAnimationFrame(frame);
+  }, [whole]);
+  return whole;
+}
 
 function Head({ column, order, set }) {
   const down = order === `-${column.key}`;
