@@ -11,7 +11,7 @@ import click
 
 from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
-from picochat.core.config import parse_setting
+from picochat.core.config import merge, nest, parse_setting
 from picochat.core.errors import refuse
 
 LAST = "@last"
@@ -52,6 +52,17 @@ def new_run_dir(profile: str) -> Path:
 def parse_settings(settings: tuple[str, ...]) -> list[tuple[str, Any]]:
     """`--set` values as (key, value) pairs."""
     return [parse_setting(text) for text in settings]
+
+
+def read_section(settings: tuple[str, ...], section: str) -> dict[str, Any]:
+    """`--set` values of one section, nested, for a command that takes no others. Raises `config.key`."""
+    values: dict[str, Any] = {}
+    for key, value in parse_settings(settings):
+        head, _, rest = key.partition(".")
+        if head != section or not rest:
+            refuse("config.key", f"--set {key}: this command takes keys of {section}.* alone")
+        values = merge(values, nest(rest, value))
+    return values
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from picochat.artifacts import layout
 from picochat.cli import options
 from picochat.cli.codec_source import find_imported
-from picochat.core.config import merge, nest
 from picochat.core.errors import refuse
 from picochat.serving.settings import ServeConfig
 
@@ -62,10 +61,4 @@ def find_source(run: str | None, checkpoint: Path | None, tokenizer: Path | None
 
 def read_config(settings: tuple[str, ...]) -> ServeConfig:
     """The keys of `serve.*`. Raises `config.*`."""
-    values: dict[str, object] = {}
-    for key, value in options.parse_settings(settings):
-        section, _, rest = key.partition(".")
-        if section != SECTION or not rest:
-            refuse("config.key", f"--set {key}: this command takes keys of {SECTION}.* alone")
-        values = merge(values, nest(rest, value))
-    return ServeConfig.from_dict(values, SECTION)
+    return ServeConfig.from_dict(options.read_section(settings, SECTION), SECTION)

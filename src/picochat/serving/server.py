@@ -7,44 +7,34 @@ second signal ends at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
-
-import uvicorn
 
 from picochat.core.errors import refuse
 from picochat.serving.app import ServingApp, build_app
 from picochat.serving.served import Service, ServingState
 from picochat.serving.settings import ServeConfig
 from picochat.webguard.limits import Limits
-from picochat.webguard.protocol import build_protocol
+from picochat.webguard.server import GuardedServer, listen
 
 LOGGER = logging.getLogger("picochat.serving")
-BACKLOG = 128
-LAST_PORT = 65535
 LAST_WORDS_S = 3
 """How long answers that were ended may take to say so."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `serve.address`: the port is taken, or the host is none of this machine."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    if not 0 <= port <= LAST_PORT:
-        refuse("serve.address", f"port {port} is outside of 0 to {LAST_PORT}")
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return listen(host, port)
     except OSError as err:
         refuse("serve.address", f"{host} port {port} cannot be listened on: {err}")
 
 
-class ServeServer(uvicorn.Server):
-    """uvicorn with one loading thread, an orderly end, and no signal raised again after it."""
+class ServeServer(GuardedServer):
+    """One thread loads the model beside the server; running answers end before it does."""
 
     def __init__(
         self,
@@ -54,22 +44,7 @@ class ServeServer(uvicorn.Server):
         drain_s: float,
         on_ready: Callable[[Service], None],
     ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                serving.app,
-                http=build_protocol(serving.guard),
-                h11_max_incomplete_event_size=serving.guard.limits.header_bytes,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=LAST_WORDS_S,
-            )
-        )
+        super().__init__(serving.app, serving.guard, LAST_WORDS_S)
         self._state = state
         self._guard = serving.guard
         self._load = load
@@ -86,18 +61,6 @@ class ServeServer(uvicorn.Server):
         if self._state.phase == "draining":
             self.should_exit = self.force_exit = True
         self.stop()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from picochat.core.config import Config
-from picochat.core.errors import refuse
-
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+from picochat.webguard.names import require_exact_hosts, require_exact_origins
 
 
 class ServeConfig(Config):
@@ -39,18 +35,6 @@ class ServeConfig(Config):
     @model_validator(mode="after")
     def require_exact_names(self) -> Self:
         """Refuses patterns: a host is a name without port, an origin is a scheme, a host and perhaps a port."""
-        for host in self.allowed_hosts:
-            if not _HOST.fullmatch(host):
-                refuse(
-                    "config.value",
-                    f"serve.allowed_hosts: {host!r} is no exact name in lower case",
-                    fix='give names without scheme and port: --set serve.allowed_hosts=["pico.lan"]',
-                )
-        for origin in self.allowed_origins:
-            if not _ORIGIN.fullmatch(origin):
-                refuse(
-                    "config.value",
-                    f"serve.allowed_origins: {origin!r} is no exact origin in lower case",
-                    fix='give scheme, host and port: --set serve.allowed_origins=["http://localhost:3000"]',
-                )
+        require_exact_hosts("serve.allowed_hosts", self.allowed_hosts)
+        require_exact_origins("serve.allowed_origins", self.allowed_origins, "http://localhost:3000")
         return self

@@ -6,15 +6,11 @@ serve_forever(...)       until SIGTERM or Ctrl-C; streams end at once, other ans
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import socket
 import threading
-from collections.abc import Iterator
 from types import FrameType
 from typing import NamedTuple
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from picochat.core.errors import refuse
@@ -22,7 +18,7 @@ from picochat.core.jsonio import canonical_json
 from picochat.webguard.app import GuardedApp
 from picochat.webguard.guard import Answer, Guard
 from picochat.webguard.limits import Code, Limits, Refusal
-from picochat.webguard.protocol import build_protocol
+from picochat.webguard.server import GuardedServer, listen
 from picochat.workbench.access import Access, label, new_request_id
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
@@ -31,10 +27,7 @@ from picochat.workbench.routing import Router
 from picochat.workbench.served import served_routes
 from picochat.workbench.site import Site, load_site
 
-BACKLOG = 128
 LAST_WORDS_S = 1
-LAST_PORT = 65535
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LIMITS = Limits(unread_s=20.0)
 """A page that reads nothing of its stream for so long has gone, whatever the network says."""
 STATUS_OF: dict[Code, int] = {
@@ -81,35 +74,17 @@ def answer_of(refusal: Refusal) -> Answer:
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `web.address`: the port is taken, or the host is none of this machine."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    if not 0 <= port <= LAST_PORT:
-        refuse("web.address", f"port {port} is outside of 0 to {LAST_PORT}")
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return listen(host, port)
     except OSError as err:
         refuse("web.address", f"{host} port {port} cannot be listened on: {err}")
 
 
-class WebServer(uvicorn.Server):
-    """uvicorn with the guard's protocol, and no signal raised again after an orderly end."""
+class WebServer(GuardedServer):
+    """Looks at the runs from its first moment, and ends the streams of all pages at once."""
 
     def __init__(self, bench: Workbench, web: WebApp) -> None:
-        super().__init__(
-            uvicorn.Config(
-                web.app,
-                http=build_protocol(web.guard),
-                h11_max_incomplete_event_size=web.guard.limits.header_bytes,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=LAST_WORDS_S,
-            )
-        )
+        super().__init__(web.app, web.guard, LAST_WORDS_S)
         self._bench = bench
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -125,18 +100,6 @@ class WebServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._bench.pulse.close()
         await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def build_server(bench: Workbench, limits: Limits = LIMITS) -> WebServer:

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 
 from picochat.core.config import Config
 from picochat.core.errors import refuse
+from picochat.webguard.names import require_exact_hosts, require_exact_origins
 
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~@-]+)+")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
 class WebConfig(Config):
@@ -33,20 +32,8 @@ class WebConfig(Config):
     @model_validator(mode="after")
     def require_exact_names(self) -> Self:
         """Refuses patterns: a host is a name without port."""
-        for host in self.allowed_hosts:
-            if not _HOST.fullmatch(host):
-                refuse(
-                    "config.value",
-                    f"web.allowed_hosts: {host!r} is no exact name in lower case",
-                    fix='give names without scheme and port: --set web.allowed_hosts=["pico.lan"]',
-                )
-        for origin in self.allowed_origins:
-            if not _ORIGIN.fullmatch(origin):
-                refuse(
-                    "config.value",
-                    f"web.allowed_origins: {origin!r} is no exact origin in lower case",
-                    fix='give scheme, host and port: --set web.allowed_origins=["https://pico.lan"]',
-                )
+        require_exact_hosts("web.allowed_hosts", self.allowed_hosts)
+        require_exact_origins("web.allowed_origins", self.allowed_origins, "https://pico.lan")
         if self.prefix and not (_PREFIX.fullmatch(self.prefix) and {".", ".."}.isdisjoint(self.prefix.split("/"))):
             refuse(
                 "config.value",

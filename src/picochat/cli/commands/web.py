@@ -11,7 +11,6 @@ import click
 
 from picochat.cli import options
 from picochat.cli.api_key import is_loopback
-from picochat.core.config import merge, nest
 from picochat.core.errors import refuse
 from picochat.core.extras import require_extra
 from picochat.core.log import close_log, open_stream_log
@@ -40,7 +39,7 @@ def web(folder: Path | None, host: str, port: int, settings: tuple[str, ...]) ->
     from picochat.workbench.sessions import Sessions
     from picochat.workbench.settings import WebConfig
 
-    config = WebConfig.from_dict(read_section(settings), SECTION)
+    config = WebConfig.from_dict(options.read_section(settings, SECTION), SECTION)
     require_loopback_or_will(host, config.open_network, config.allowed_hosts)
     listener = bind(host, port)
     sessions = Sessions(listener.getsockname()[1])
@@ -66,14 +65,3 @@ def require_loopback_or_will(host: str, open_network: bool, allowed_hosts: list[
             f"{host} can be reached from other machines, and no name is listed under which they may",
             fix='list it: --set web.allowed_hosts=["NAME"]',
         )
-
-
-def read_section(settings: tuple[str, ...]) -> dict[str, object]:
-    """The keys of `web.*`, nested. Raises `config.key`."""
-    values: dict[str, object] = {}
-    for key, value in options.parse_settings(settings):
-        section, _, rest = key.partition(".")
-        if section != SECTION or not rest:
-            refuse("config.key", f"--set {key}: this command takes keys of {SECTION}.* alone")
-        values = merge(values, nest(rest, value))
-    return values
