@@ -91,6 +91,7 @@ class Desk:
         for page, account in self._open:
             if not page.is_closed():
                 page.wait_for_timeout(100)
+                page.evaluate("scrollTo(0, 0)")  # what lies half under the bar is no fault of its size
                 for scheme in ("light", "dark"):
                     page.emulate_media(color_scheme=scheme)
                     require_accessible(page)

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from picochat.views.formats import format_bpb, format_bytes, format_money
-from picochat.views.run_state import CRASHED, STALLED, RunState
+from picochat.views.run_state import CRASHED, FINISHED, STALLED, RunState
 
 Kind = Literal["nan", "spike", "plateau", "stalled", "crashed", "rank_lost", "disk", "cap", "blocked"]
 KINDS_OF_EVENTS = ("guard_skipped", "eval", "warning", "failed", "resumed", "stage_started")
-FINISHED = "finished"
 CAP_NEAR = "launch.cap_near"
 LOST = frozenset({"launch.peer_lost", "launch.main_lost", "workers.lost"})
 PLATEAU_EVALS = 5

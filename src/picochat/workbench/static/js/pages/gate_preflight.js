@@ -30,10 +30,10 @@ export function Preflight({ run, preflight, selected = null }) {
     ${preflight.stale.is && html`<${Changed} stale=${preflight.stale} />`}
     ${ready && preflight.rows.length === 0 && html`<${Partial} what="this record lists no checks" />`}
     ${ready && preflight.rows.length > 0 && html`
-      ${!preflight.trained && html`<${Repairs} run=${run} set="preflight" key=${preflight.judged_at} />`}
+      ${!preflight.trained && html`<${Repairs} run=${run} set="preflight" />`}
       <${Section} id="checks" title="Checks">
         <${Checks} rows=${preflight.rows} caption="Checks of preflight, the worst first" openFirst filter
-          key=${preflight.judged_at} copy="preflight" markdown=${preflight.markdown} selected=${selected}
+          judged=${preflight.judged_at} copy="preflight" markdown=${preflight.markdown} selected=${selected}
           onSelect=${(check) => setQuery({ check })} />
         ${preflight.not_asked.length > 0 && html`<p class="small muted">Not asked of this machine: ${
           preflight.not_asked.join(", ")}.</p>`}

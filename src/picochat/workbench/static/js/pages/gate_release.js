@@ -17,10 +17,10 @@ export function Release({ run, gate, reload, selected = null }) {
   return html`<${Verdicts} gate=${gate} />
     <${Unread} set=${gate} what="gate" />
     ${gate.stale.is && html`<${Changed} stale=${gate.stale} />`}
-    ${gate.state === "ready" && html`<${Repairs} run=${run} set="gate" key=${gate.judged_at} />
+    ${gate.state === "ready" && html`<${Repairs} run=${run} set="gate" />
       <${Section} id="checks" title="Checks" aside=${counts(gate)}>
         <${Checks} rows=${gate.rows} caption="Checks of the gate, the worst first" openFirst copy="checks" filter
-          key=${gate.judged_at} selected=${selected} onSelect=${(id) => setQuery({ check: id })}
+          judged=${gate.judged_at} selected=${selected} onSelect=${(id) => setQuery({ check: id })}
           detail=${(row) => html`<${Explain} run=${run} check=${row.id} />`} />
         <${Beside} gate=${gate} selected=${selected} />
       <//>

@@ -15,11 +15,12 @@ const COLUMNS = ["verdict", "check", "measured", "asked for", "counts"];
 /**
  * `openFirst` opens what blocks, the first few of it. `selected` is the id that a link leads to; `onSelect(id)` hears
  * which row was opened last. `copy` is a name for what is copied, `markdown` its text where the server has one.
- * `detail(row)` adds to what stands below an open row. `filter` shows a choice of all rows or failing ones.
+ * `judged` is when they were judged: another moment opens what blocks then. `detail(row)` adds to what stands below an
+ * open row. `filter` shows a choice of all rows or failing ones.
  */
 export function Checks({
   rows, caption = "Checks", openFirst = false, copy = null, markdown = null, selected = null, onSelect = null,
-  detail = null, filter = false, empty = "no checks",
+  detail = null, filter = false, empty = "no checks", judged = null,
 }) {
   const [open, setOpen] = useState(() => new Set(openFirst ? firstOpen(rows) : []));
   const [failing, showFailing] = useState(false);
@@ -27,6 +28,13 @@ export function Checks({
   useEffect(() => {
     if (selected && rows.some((row) => row.id === selected)) setOpen((before) => new Set(before).add(selected));
   }, [selected]);
+  // Judged again: what blocks now opens too, and what its reader opened stays as it is.
+  const seen = useRef(judged);
+  useEffect(() => {
+    if (seen.current === judged) return;
+    seen.current = judged;
+    if (openFirst) setOpen((before) => new Set([...before, ...firstOpen(rows)]));
+  }, [judged]);
   const toggle = (id) => {
     const next = new Set(open);
     const opens = !next.delete(id);
