@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from picochat.core.confined import open_below, read_below, reason_of
+from picochat.core.confined import open_below, read_below, reason_of, stat_below
 
 
 def test_a_regular_file_is_read_also_through_a_link_to_the_root(tmp_path: Path) -> None:
@@ -51,3 +52,24 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         except OSError:
             continue
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("name", ["../secret", "..", ".", "", "a//b", "/etc/hostname", "a/../../secret", "a\0b"])
+def test_a_name_that_leads_out_is_absent(tmp_path: Path, name: str):
+    (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / "root" / "a").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError):
+        open_below(tmp_path / "root", name)
+    assert stat_below(tmp_path / "root", name) is None
+
+
+def test_what_lies_under_a_name_is_told_without_following(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "way").symlink_to(tmp_path / "folder")
+    seen = stat_below(tmp_path, "file")
+    assert seen is not None and seen.st_size == 3
+    link = stat_below(tmp_path, "link")
+    assert link is not None and stat.S_ISLNK(link.st_mode)
+    assert stat_below(tmp_path, "way/file") is None and stat_below(tmp_path, "nothing") is None

@@ -111,3 +111,16 @@ def test_a_filter_that_matches_nothing_stops_and_says_how_far(path: Path, monkey
     while not found.rows:
         found = page(path, EventFilter(kind="failed"), before=found.begin)
     assert seqs(found) == [20]
+
+
+def test_a_search_forwards_stops_too_and_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(event_page, "LOOKED_AT_BYTES", 1000)
+    with path.open("ab") as stream:
+        for number in range(51, 9000):
+            stream.write(canonical_json({"seq": number, "kind": "step", "stage": "sft"}) + b"\n")
+        stream.write(canonical_json({"seq": 9000, "kind": "failed", "stage": "sft"}) + b"\n")
+    found = page(path, EventFilter(kind="failed", stage="sft"), offset=0)
+    assert found.rows == [] and not found.whole and 0 < found.end < found.size
+    while not found.rows:
+        found = page(path, EventFilter(kind="failed", stage="sft"), offset=found.end)
+    assert seqs(found) == [9000]
