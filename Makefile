@@ -17,7 +17,7 @@ help:
 	@echo "make test-clients  LangChain, LiteLLM, llm and Vercel's SDK against a served model: fetches them into build/clients"
 	@echo "make faults  kills, power cuts, full disks and damaged files in full size: a line for each bar"
 	@echo "make redteam sabotages that the gate must block, honest runs that it must not, mutants that verify must find, attacks on the workbench"
-	@echo "make screenshots  pictures of every page of the workbench, light, dark and narrow, in docs/images/workbench"
+	@echo "make screenshots  pictures of every page of the workbench, light, dark and narrow, in build/screenshots"
 	@echo "make check   the fast half: ruff, pyright, import floors, unit and architecture tests"
 	@echo "make bench   speed against peers and what things cost, in turns in one run (REAL_DATA=folder adds real text)"
 
@@ -65,7 +65,7 @@ redteam: $(VENV)/.dev
 	$(BIN)/pytest -q --full tests/redteam
 
 screenshots: $(VENV)/.dev
-	$(BIN)/python scripts/screenshots.py docs/images/workbench
+	$(BIN)/python scripts/screenshots.py build/screenshots --docs docs/images/workbench
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -91,6 +91,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/workbench_cost.py --training
 	$(BIN)/python benchmarks/run_list.py
 	$(BIN)/python benchmarks/eval_pages.py
+	$(BIN)/python benchmarks/workbench_files.py
 	$(BIN)/python benchmarks/prediction.py $(REAL_DATA_OPTION)
 
 clean:

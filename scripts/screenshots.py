@@ -1,6 +1,8 @@
 """Pictures of every page of the workbench: light, dark, and 320 px wide.
 
-    python scripts/screenshots.py FOLDER [--runs RUNS] [--only PAGE]...
+    python scripts/screenshots.py FOLDER [--docs DOCS] [--runs RUNS] [--only PAGE]...
+
+Those that the documentation shows are copied to DOCS.
 
 Without --runs it makes a small run, one that the gate blocks and one that was killed, and shows those. The clock of the
 browser stands still and nothing moves, so that two pictures differ only where the pages do. A person looks at them.
@@ -27,6 +29,7 @@ from tests.support.web_runs import blocked_run, copy_run, killed_run  # noqa: E4
 NOW = "2026-06-01T12:00:00Z"
 WIDE, NARROW = (1280, 720), (320, 720)
 SETTLE_MS = 900
+DOCUMENTED = ("overview-light", "overview-dark", "gate-blocked-light", "curves-light")
 PAGES = {
     "runs": "#/runs",
     "overview": "#/runs/{run}",
@@ -79,6 +82,7 @@ def shoot(browser: Browser, process: WebProcess, out: Path, names: tuple[str, st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--docs", type=Path, help="where the pictures of the documentation lie")
     parser.add_argument("--runs", type=Path, help="a folder of runs to show instead")
     parser.add_argument("--names", nargs=2, default=None, help="two of them, for the pages of a run and the comparison")
     parser.add_argument("--only", action="append", default=[], choices=list(PAGES))
@@ -94,10 +98,14 @@ def main() -> None:
             runs.mkdir()
             names = make_runs(runs)
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        with serving(runs, cwd=runs.parent) as process, sync_playwright() as driver:
+        # Named as a user names it, so that pages show `runs/tiny-1` and no folder of this machine.
+        with serving(Path(runs.name), cwd=runs.parent) as process, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=found, args=sandbox)
             shoot(browser, process, asked.folder, names or ("tiny-1", "tiny-2"), asked.only)
             browser.close()
+    for name in DOCUMENTED if asked.docs else ():
+        asked.docs.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(asked.folder / f"{name}.png", asked.docs / f"{name}.png")
 
 
 if __name__ == "__main__":
