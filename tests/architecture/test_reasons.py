@@ -20,7 +20,7 @@ from picochat.pipeline.prediction.config import LadderConfig
 from picochat.pipeline.profiles import PROFILES
 from picochat.serving.settings import ServeConfig
 from picochat.stages.benchmark.config import BenchmarkConfig
-from picochat.workbench.settings import WebConfig
+from picochat.workbench.door.settings import WebConfig
 
 PACKAGE = Path(__file__).parents[2] / "src" / "picochat"
 EXIT_CODES = {2, 3, 4, 5, 6, 75}

@@ -14,7 +14,7 @@ from tests.support.web_process import WebProcess
 
 from picochat.artifacts import layout
 from picochat.views.checks import check_rows
-from picochat.views.preflight import preflight_markdown
+from picochat.views.gate.preflight import preflight_markdown
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 CORPUS_BYTE = 200

@@ -17,7 +17,7 @@ from tests.support.web_runs import blocked_run, copy_run, many_runs, training
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import canonical_json
-from picochat.views.run_list import read_run_line
+from picochat.views.runs.run_list import read_run_line
 
 expect = pytest.importorskip("playwright.sync_api", reason="NOT RUN: playwright is not installed").expect
 Opened = Callable[..., Any]

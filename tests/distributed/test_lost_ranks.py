@@ -8,7 +8,7 @@ from tests.support.base_run import Prepared, base_settings, command, saved_step
 from tests.support.launched import Launched, exit_code, launch, ledger_lines, log_of, wait_until
 
 from picochat.checkpoint.verify import is_whole
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 
 pytestmark = pytest.mark.alone
 TIMEOUT_S, MARGIN_S = 4.0, 5.0

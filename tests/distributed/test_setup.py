@@ -11,7 +11,7 @@ from tests.support.tiny_run import picochat
 
 from picochat.artifacts import layout
 from picochat.core.jsonio import pretty_json, read_json
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 
 STEPS = 6
 SHORT = base_settings(STEPS, eval_every=0, sample_every=0)

@@ -33,7 +33,7 @@ from picochat.artifacts.store import RunStore
 from picochat.checkpoint.reader import load_checkpoint
 from picochat.core.events import iter_events
 from picochat.training.ledger import spliced
-from picochat.views.run_state import STALLED_AFTER_S, read_run_state
+from picochat.views.runs.run_state import STALLED_AFTER_S, read_run_state
 
 pytestmark = pytest.mark.bar("C3")
 STEPS, LATEST_S, SEED = 240, 1.2, 20

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from tests.support.tiny_run import ROOT, environment
 
 from picochat.artifacts import layout
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 
 RANKS = 2
 START_LIMIT_S = 60.0

@@ -79,8 +79,8 @@ class ShiftedClock:
 
 def main(argv: list[str]) -> None:
     from picochat.workbench.bench import Workbench
+    from picochat.workbench.door.sessions import Sessions
     from picochat.workbench.server import bind, serve_forever
-    from picochat.workbench.sessions import Sessions
 
     machine = RecordingMachine(Path(argv[1]))
     listener = bind("127.0.0.1", 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from picochat.workbench import supervise
+from picochat.workbench.commands import supervise
 
 if __name__ == "__main__":
     supervise.PROGRAM = ("-c", os.environ["STAND_IN"])  # type: ignore[assignment]

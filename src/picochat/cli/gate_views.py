@@ -11,8 +11,8 @@ from picochat.core.errors import refuse
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.explain import explain_check
 from picochat.judgement.gates import compare_gates
-from picochat.views.explain import explain_lines, explain_tables
-from picochat.views.gates import gates_notes, gates_table
+from picochat.views.gate.explain import explain_lines, explain_tables
+from picochat.views.gate.gates import gates_notes, gates_table
 
 
 def show_explanation(store: RunStore, profile: str, check: str, *, as_json: bool) -> None:

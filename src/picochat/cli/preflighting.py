@@ -18,7 +18,7 @@ from picochat.pipeline.plan.cards import parse_gpus
 from picochat.pipeline.preflight.gather import Watch, run_preflight, write_preflight
 from picochat.pipeline.preflight.machine import ask_doctor, planned_machine, this_machine
 from picochat.pipeline.profiles import PROFILES
-from picochat.views.preflight import fix_lines, preflight_line, preflight_markdown, preflight_table, sorted_rows
+from picochat.views.gate.preflight import fix_lines, preflight_line, preflight_markdown, preflight_table, sorted_rows
 
 BLOCKED = 3
 

@@ -9,9 +9,9 @@ from picochat.artifacts.store import RunStore
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.judgement.repair_queue import build_repairs
 from picochat.views.checks import check_rows
-from picochat.views.repairs import repair_lines
-from picochat.views.rework import read_rework
-from picochat.views.waivers import waivers_table
+from picochat.views.gate.repairs import repair_lines
+from picochat.views.gate.waivers import waivers_table
+from picochat.views.runs.rework import read_rework
 
 STYLES = {"pass": "", "warn": "yellow", "block": "red", "not_run": "yellow", "waived": "magenta"}
 VERDICT_STYLES = {"approved": "bold green", "warn": "bold yellow", "blocked": "bold red"}

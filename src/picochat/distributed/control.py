@@ -31,7 +31,7 @@ from picochat.core.reasons import REASONS
 from picochat.core.redact import redact_tree
 from picochat.distributed.config import DistributedConfig
 from picochat.distributed.env import Launch
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 
 SCHEMA = "ddp_control"
 EARLY_BEATS, EARLY_BEAT_S = 40, 0.25

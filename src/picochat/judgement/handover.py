@@ -14,7 +14,7 @@ from picochat.judgement.curves import build_curves
 from picochat.judgement.documents import Document, value_at
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.prediction import build_plot
-from picochat.views.lineage_records import link_files
+from picochat.views.files.lineage_records import link_files
 
 TRAININGS = (layout.BASE, layout.SFT)
 SAMPLE_CHARS = 1200

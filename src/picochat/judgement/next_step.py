@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from picochat.judgement.repair_queue import build_repairs
-from picochat.views.overview import OverviewFiles
-from picochat.views.rework import read_rework
-from picochat.views.run_files import text_at
-from picochat.views.run_state import BLOCKED, RunState
-from picochat.views.stage_rail import usable_checks
+from picochat.views.runs.overview import OverviewFiles
+from picochat.views.runs.rework import read_rework
+from picochat.views.runs.run_files import text_at
+from picochat.views.runs.run_state import BLOCKED, RunState
+from picochat.views.runs.stage_rail import usable_checks
 
 _JUDGED = ("why", "fix", "evidence", "unit")
 

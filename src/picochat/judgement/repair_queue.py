@@ -15,7 +15,7 @@ from typing import Any
 
 from picochat.judgement.repairs import ROOMS, Change, Repair, Room, repair_of
 from picochat.views.fixes import blanks_of, fill_fix
-from picochat.views.rework import PACK, Rework, Word, settings_words, start_command
+from picochat.views.runs.rework import PACK, Rework, Word, settings_words, start_command
 
 Content = Mapping[str, Any]
 _ALWAYS_MADE = frozenset(ROOMS) - {"shards", "preflight", "benchmark"}

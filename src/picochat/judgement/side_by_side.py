@@ -22,9 +22,9 @@ from picochat.evals.statistics import Z95
 from picochat.judgement.compared_run import ComparedRun, load_compared, read_base_loss
 from picochat.judgement.comparison import compare_runs, label_of
 from picochat.model.sizing import planned_parameters
-from picochat.views.config_difference import Side, difference, side_of_record
-from picochat.views.run_files import Document, RunReader, list_at, number_at, text_at, value_at
-from picochat.views.run_list import read_run_line, run_line, validations
+from picochat.views.runs.config_difference import Side, difference, side_of_record
+from picochat.views.runs.run_files import Document, RunReader, list_at, number_at, text_at, value_at
+from picochat.views.runs.run_list import read_run_line, run_line, validations
 
 MOST_RUNS = 8
 PAIRED_SETS = ("eval", "heldout")

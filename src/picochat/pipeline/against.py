@@ -10,8 +10,8 @@ from picochat.artifacts import layout
 from picochat.core.config import flatten
 from picochat.core.errors import refuse
 from picochat.pipeline.profiles import load_profile
-from picochat.views.config_difference import Side
-from picochat.views.run_files import text_at
+from picochat.views.runs.config_difference import Side
+from picochat.views.runs.run_files import text_at
 
 
 def profile_side(record: Mapping[str, Any]) -> Side:

@@ -14,7 +14,7 @@ from picochat.core.jsonio import parse_json
 from picochat.judgement.profile import load_profile
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.preflight.recipe import TARGET_TOKENS_PER_PARAMETER, recipe_facts
-from picochat.views.budget import Budget
+from picochat.views.gate.budget import Budget
 from picochat.views.reading import dict_of, find_document, number_of
 
 TAIL_BYTES = 65_536

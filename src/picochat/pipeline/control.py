@@ -17,7 +17,7 @@ from picochat.core.clock import utc_now
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.fs import write_json
 from picochat.core.jsonio import read_json
-from picochat.views.run_state import RUNNING, STALLED, read_run_state
+from picochat.views.runs.run_state import RUNNING, STALLED, read_run_state
 
 Request = Literal["stop", "stop_now"]
 STOP: Request = "stop"

@@ -19,7 +19,7 @@ from picochat.core.log import LOGGER
 from picochat.core.redact import redact_tree
 from picochat.pipeline.control import STOP, STOP_NOW
 from picochat.stages.contract import StopFlag
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 
 INTERVAL_S = 2.0
 RECORD_BEATS = 15

@@ -24,8 +24,8 @@ from picochat.core.errors import PicochatError
 from picochat.core.jsonio import read_json
 from picochat.core.workers import available_processes
 from picochat.pipeline.config import RunConfig
-from picochat.views import resuming as views
-from picochat.views.resuming import resume_command
+from picochat.views.runs import resuming as views
+from picochat.views.runs.resuming import resume_command
 
 TRAININGS = (layout.BASE, layout.SFT)
 

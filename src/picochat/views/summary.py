@@ -6,13 +6,13 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from picochat.views import result_tables as tables
 from picochat.views.checks import UNKNOWN, CheckRow, check_rows
 from picochat.views.dataset import Table
+from picochat.views.evals import result_tables as tables
+from picochat.views.evals.memorisation import render_memorisation
+from picochat.views.gate.prediction import prediction_notes, prediction_table
+from picochat.views.gate.waivers import NOTE, TITLE, waivers_table
 from picochat.views.markup import seen
-from picochat.views.memorisation import render_memorisation
-from picochat.views.prediction import prediction_notes, prediction_table
-from picochat.views.waivers import NOTE, TITLE, waivers_table
 
 VERDICT_WORDS = {
     "approved": "every required check passes",

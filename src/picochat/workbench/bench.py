@@ -12,22 +12,22 @@ from picochat.artifacts.checks import CheckResult
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import Clock, SystemClock
 from picochat.pipeline.launch.confirm import Confirmations
+from picochat.workbench.commands.launching import Launching, MakeProvider, ssh_machine
+from picochat.workbench.commands.processes import Processes
+from picochat.workbench.commands.speakers import Speakers
+from picochat.workbench.commands.verifications import Verifications
 from picochat.workbench.doctor import Doctor
+from picochat.workbench.door.sessions import Sessions
+from picochat.workbench.door.settings import WebConfig
 from picochat.workbench.folders import is_id as is_id
 from picochat.workbench.folders import is_kind as is_kind
 from picochat.workbench.folders import is_run_folder as is_run_folder
-from picochat.workbench.follow import Follower
-from picochat.workbench.followers import Followers
-from picochat.workbench.launching import Launching, MakeProvider, ssh_machine
-from picochat.workbench.machine_use import MachineUse
 from picochat.workbench.memo import Memo
 from picochat.workbench.problems import not_found
-from picochat.workbench.processes import Processes
-from picochat.workbench.sessions import Sessions
-from picochat.workbench.settings import WebConfig
-from picochat.workbench.speakers import Speakers
-from picochat.workbench.stream import Pulse
-from picochat.workbench.verifications import Verifications
+from picochat.workbench.watching.follow import Follower
+from picochat.workbench.watching.followers import Followers
+from picochat.workbench.watching.machine_use import MachineUse
+from picochat.workbench.watching.stream import Pulse
 
 
 @dataclass

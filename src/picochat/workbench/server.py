@@ -19,9 +19,9 @@ from picochat.webguard.app import GuardedApp
 from picochat.webguard.guard import Answer, Guard
 from picochat.webguard.limits import Code, Limits, Refusal
 from picochat.webguard.server import GuardedServer, listen
-from picochat.workbench.access import Access, label, new_request_id
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
+from picochat.workbench.door.access import Access, label, new_request_id
 from picochat.workbench.problems import CONTENT_TYPE, Problem
 from picochat.workbench.routing import Router
 from picochat.workbench.served import served_routes

@@ -22,8 +22,8 @@ from picochat.judgement.explain import explain_check
 from picochat.judgement.gates import compare_gates
 from picochat.judgement.registry import CHECKS
 from picochat.judgement.summary import iter_files
-from picochat.views.explain import explain_lines, explain_tables, passes_sentence
-from picochat.views.gates import gates_notes, gates_table
+from picochat.views.gate.explain import explain_lines, explain_tables, passes_sentence
+from picochat.views.gate.gates import gates_notes, gates_table
 
 DAY = datetime.date(2026, 3, 1)
 Copy = Callable[[Path], Path]

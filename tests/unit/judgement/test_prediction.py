@@ -19,7 +19,7 @@ from picochat.judgement.prediction import (
 )
 from picochat.judgement.registry import CHECKS
 from picochat.judgement.rules.prediction import judge_inside
-from picochat.views.prediction import prediction_notes, prediction_table
+from picochat.views.gate.prediction import prediction_notes, prediction_table
 
 N, D = 755_000, 1_200_000
 SHA = "p" * 64

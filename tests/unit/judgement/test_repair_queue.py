@@ -6,8 +6,8 @@ from typing import Any
 
 from picochat.judgement.registry import CHECKS
 from picochat.judgement.repair_queue import build_repairs
-from picochat.views.repairs import repair_lines
-from picochat.views.rework import Rework
+from picochat.views.gate.repairs import repair_lines
+from picochat.views.runs.rework import Rework
 
 FACTS = Rework(
     run="runs/demo-1",

@@ -11,7 +11,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.fs import write_json
 from picochat.core.jsonio import read_json
 from picochat.pipeline.control import ask_run, read_asked
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from picochat.pipeline.runner import (
 )
 from picochat.stages.contract import StageContext, StopFlag
 from picochat.training.config import MachineConfig
-from picochat.views.run_state import read_run_state
+from picochat.views.runs.run_state import read_run_state
 
 REPORT = layout.report_path(layout.BASE)
 

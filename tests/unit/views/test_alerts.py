@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from picochat.views.alerts import PLATEAU_EVALS, Alert, find_alerts
-from picochat.views.run_state import RunState
+from picochat.views.runs.alerts import PLATEAU_EVALS, Alert, find_alerts
+from picochat.views.runs.run_state import RunState
 
 GB = 10**9
 

@@ -2,7 +2,7 @@ import json
 import os
 
 from picochat.artifacts.reports import self_digest
-from picochat.views.artifact_state import made_on, read_artifact, weights_now
+from picochat.views.evals.artifact_state import made_on, read_artifact, weights_now
 
 
 def write(path, text):

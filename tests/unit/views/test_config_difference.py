@@ -12,7 +12,7 @@ from picochat.core.config import flatten
 from picochat.pipeline.against import profile_side
 from picochat.pipeline.config import resolve, settings_layer
 from picochat.pipeline.profiles import load_profile
-from picochat.views.config_difference import Side, difference, side_of_record, toml_document
+from picochat.views.runs.config_difference import Side, difference, side_of_record, toml_document
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="."), min_size=1, max_size=8)
 PLAIN = st.one_of(

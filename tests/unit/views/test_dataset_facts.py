@@ -10,9 +10,9 @@ import pytest
 from tests.support.green_run import GreenRun
 
 from picochat.stages.dataset import build
-from picochat.views.dataset_facts import read_dataset
-from picochat.views.drop_reasons import REASONS, explain_reason
-from picochat.views.token_facts import read_contamination, read_packing, read_tokenizer
+from picochat.views.data.dataset_facts import read_dataset
+from picochat.views.data.drop_reasons import REASONS, explain_reason
+from picochat.views.data.token_facts import read_contamination, read_packing, read_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from tests.support.eval_surface import HOSTILE, eval_row
 
 from picochat.core.errors import refuse
-from picochat.views.eval_rows import facets_of, show_row, text_of
-from picochat.views.shown import LIST_CHARS, shown
+from picochat.views.evals.eval_rows import facets_of, show_row, text_of
+from picochat.views.evals.shown import LIST_CHARS, shown
 
 CHOICE = {
     "id": "q1",

@@ -10,8 +10,8 @@ import pytest
 
 from picochat.core.events import EventWriter
 from picochat.core.jsonio import canonical_json
-from picochat.views import event_page
-from picochat.views.event_page import ANSWER_BYTES, EventFilter, EventPage, read_events
+from picochat.views.files import event_page
+from picochat.views.files.event_page import ANSWER_BYTES, EventFilter, EventPage, read_events
 
 ALL = EventFilter()
 TOKEN = "hf_" + "A1b2" * 8

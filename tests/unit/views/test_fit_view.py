@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picochat.views.artifact_state import Artifact
-from picochat.views.fit import BENIGN, SETS, build_fit, read_rate
+from picochat.views.evals.artifact_state import Artifact
+from picochat.views.evals.fit import BENIGN, SETS, build_fit, read_rate
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),

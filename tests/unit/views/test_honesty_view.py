@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picochat.views.artifact_state import Artifact
-from picochat.views.honesty import build_honesty, show_hit
+from picochat.views.evals.artifact_state import Artifact
+from picochat.views.evals.honesty import build_honesty, show_hit
 
 MISSING = Artifact("x.json", "missing", "there is no such file yet", {})
 CELL = {"set": "eval", "against": "corpus", "items": 20, "question": 1, "answer": 0, "both": 1, "dirty": 2, "hits": 3}

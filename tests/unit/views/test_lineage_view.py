@@ -17,8 +17,8 @@ from picochat.core.hashing import sha256_file
 from picochat.core.jsonio import pretty_json
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.handover import build_handover
-from picochat.views.lineage import SeenFile, build_lineage, file_edges
-from picochat.views.lineage_records import link_files, read_records
+from picochat.views.files.lineage import SeenFile, build_lineage, file_edges
+from picochat.views.files.lineage_records import link_files, read_records
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picochat.core.redact import MASK
-from picochat.views.log_lines import LINE_BYTES, SHOWN_CHARS, show_lines
-from picochat.views.log_window import RawLine, read_window
+from picochat.views.files.log_lines import LINE_BYTES, SHOWN_CHARS, show_lines
+from picochat.views.files.log_window import RawLine, read_window
 
 TOKEN = "hf_" + "A1b2" * 8
 BODY = ["QUJD" * 16, "REVG" * 16]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picochat.views import log_window
-from picochat.views.log_window import RawLine, find_line, find_line_back, read_window
+from picochat.views.files import log_window
+from picochat.views.files.log_window import RawLine, find_line, find_line_back, read_window
 
 texts = st.lists(st.binary(max_size=60).map(lambda data: data.replace(b"\n", b"?")), max_size=30)
 

@@ -1,4 +1,4 @@
-from picochat.views.memorisation import render_memorisation
+from picochat.views.evals.memorisation import render_memorisation
 
 RATE = {"k": 0, "n": 0, "rate": None, "interval": [0.0, 1.0]}
 EMPTY = {

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from picochat.views.next_action import Known, first_command, next_action
-from picochat.views.resuming import resume_command
-from picochat.views.run_files import Unreadable
-from picochat.views.run_state import RunState
+from picochat.views.runs.next_action import Known, first_command, next_action
+from picochat.views.runs.resuming import resume_command
+from picochat.views.runs.run_files import Unreadable
+from picochat.views.runs.run_state import RunState
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "next_actions.json"
 WEIGHTS = "ab" * 32

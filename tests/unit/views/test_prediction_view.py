@@ -6,8 +6,8 @@ import pytest
 from tests.support.ladders import make_ladder
 
 from picochat.evals.scaling.prediction import predict_loss
+from picochat.views.gate.prediction import ladder_table, law_notes, prediction_notes, prediction_table
 from picochat.views.markup import join
-from picochat.views.prediction import ladder_table, law_notes, prediction_notes, prediction_table
 from picochat.views.report.prediction import prediction
 
 FACTS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from picochat.artifacts import layout
-from picochat.views.rework import Word, read_rework, start_command
+from picochat.views.runs.rework import Word, read_rework, start_command
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from tests.support.eval_surface import eval_row, write_rows
 
-from picochat.views import row_index
-from picochat.views.row_index import build_index, pair_places, read_rows, same_question
+from picochat.views.evals import row_index
+from picochat.views.evals.row_index import build_index, pair_places, read_rows, same_question
 
 NAME = "eval/rows.jsonl"
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picochat.core.jsonio import canonical_json
-from picochat.views import row_page
-from picochat.views.dropped import read_dropped
-from picochat.views.row_page import LINE_BYTES, RowPage, read_rows
+from picochat.views.data import row_page
+from picochat.views.data.dropped import read_dropped
+from picochat.views.data.row_page import LINE_BYTES, RowPage, read_rows
 
 RUN = {"config": {"data": {"cleaning": {"min_chars": 40}}}}
 

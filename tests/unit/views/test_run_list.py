@@ -13,7 +13,7 @@ from picochat.core.event_tail import EventScan
 from picochat.core.jsonio import canonical_json
 from picochat.model.sizing import planned_parameters
 from picochat.pipeline.profiles import tiny
-from picochat.views.run_list import COLUMNS, line_cells, rate_words, read_run_line, run_line, unreadable_line
+from picochat.views.runs.run_list import COLUMNS, line_cells, rate_words, read_run_line, run_line, unreadable_line
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from picochat.views.run_state import STALLED_AFTER_S, process_start, read_run_state
+from picochat.views.runs.run_state import STALLED_AFTER_S, process_start, read_run_state
 
 
 def write_status(root: Path, **fields: Any) -> None:

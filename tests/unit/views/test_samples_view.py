@@ -1,6 +1,6 @@
 from tests.support.eval_surface import write_rows
 
-from picochat.views.samples import Sample, build_grid, choose_steps, compare, read_samples, shown_samples
+from picochat.views.evals.samples import Sample, build_grid, choose_steps, compare, read_samples, shown_samples
 
 NAME = "base/samples.jsonl"
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from picochat.artifacts import layout
-from picochat.views.run_state import RunState
-from picochat.views.stage_rail import build_rail, elapsed_by_step, seconds_between, worst_of
+from picochat.views.runs.run_state import RunState
+from picochat.views.runs.stage_rail import build_rail, elapsed_by_step, seconds_between, worst_of
 
 NOTHING: dict[str, Any] = dict.fromkeys(RunState._fields[:12])
 NAMES = ["dataset", "tokenizer", "preflight", "base", "sft", "evaluate", "benchmark", "summary", "gate"]

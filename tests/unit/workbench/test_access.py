@@ -12,13 +12,13 @@ import picochat
 from picochat.core.errors import PicochatError, refuse
 from picochat.core.redact import register_secrets
 from picochat.workbench import server
-from picochat.workbench.access import PAGE_CSP
 from picochat.workbench.api.table import ROUTES
 from picochat.workbench.bench import Workbench
+from picochat.workbench.door.access import PAGE_CSP
+from picochat.workbench.door.sessions import MOST, Sessions
+from picochat.workbench.door.settings import WebConfig
 from picochat.workbench.routing import Call, Question, Route
 from picochat.workbench.served import served_routes
-from picochat.workbench.sessions import MOST, Sessions
-from picochat.workbench.settings import WebConfig
 from picochat.workbench.site import load_site
 
 JSON = {"content-type": "application/json"}

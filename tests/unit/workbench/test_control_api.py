@@ -20,9 +20,9 @@ from picochat.core.fs import write_json
 from picochat.core.jsonio import jsonl_bytes
 from picochat.pipeline.config import resolve, settings_layer
 from picochat.pipeline.profiles import load_profile
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 from picochat.workbench.bench import Workbench
-from picochat.workbench.processes import Process
+from picochat.workbench.commands.processes import Process
 
 MONEY = {"launch.cap_usd": 1.0, "launch.rate_usd_per_gpu_hour": 3.0, "launch.gpus": 8}
 

@@ -13,14 +13,14 @@ import pytest
 from tests.support.events import resumed, straight
 
 from picochat.core.clock import ManualClock
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
 from picochat.workbench.api.curves import ROUTES, peak_flops_per_s
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
-from picochat.workbench.followers import Followers
-from picochat.workbench.machine_use import MachineUse, fill_rate, parse_gpus
 from picochat.workbench.routing import Router
 from picochat.workbench.site import Site
+from picochat.workbench.watching.followers import Followers
+from picochat.workbench.watching.machine_use import MachineUse, fill_rate, parse_gpus
 
 
 class Asker:

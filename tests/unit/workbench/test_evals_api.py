@@ -15,7 +15,7 @@ from picochat.artifacts import layout
 from picochat.artifacts.store import RunStore
 from picochat.judgement.benchmark_status import list_statuses
 from picochat.judgement.evidence import RunEvidence
-from picochat.workbench import eval_rows
+from picochat.workbench.reading import eval_rows
 
 ROWS = "eval/rows.jsonl"
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from picochat.artifacts import layout
 from picochat.core.clock import ManualClock
-from picochat.workbench import follow
-from picochat.workbench.feed import A_SECOND, KINDS, Change, Feed, Invalidation, everything
-from picochat.workbench.follow import LIVELY_S, LOOK_S, SILENT_S, Follower
+from picochat.workbench.watching import follow
+from picochat.workbench.watching.feed import A_SECOND, KINDS, Change, Feed, Invalidation, everything
+from picochat.workbench.watching.follow import LIVELY_S, LOOK_S, SILENT_S, Follower
 
 RUN, OTHER = "tiny-1", "tiny-2"
 

@@ -17,10 +17,10 @@ from picochat.artifacts.store import RunStore
 from picochat.artifacts.waivers import Waiver, write_waivers
 from picochat.core.jsonio import pretty_json
 from picochat.views.checks import check_rows
-from picochat.workbench import freshness
 from picochat.workbench.api.gate import ROUTES
 from picochat.workbench.app import Application
 from picochat.workbench.bench import Workbench
+from picochat.workbench.reading import freshness
 from picochat.workbench.routing import Router
 from picochat.workbench.site import Site
 

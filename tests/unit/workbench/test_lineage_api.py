@@ -15,9 +15,9 @@ from tests.support.green_run import GreenRun, judge
 
 from picochat.artifacts.store import RunStore
 from picochat.judgement.verify import verify_run
-from picochat.workbench import looking
-from picochat.workbench import processes as processes_module
 from picochat.workbench.bench import Workbench
+from picochat.workbench.commands import processes as processes_module
+from picochat.workbench.reading import looking
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,14 +8,14 @@ from typing import Literal
 import pytest
 from tests.support.asgi import OWN, ask
 
-from picochat.workbench.access import is_open
 from picochat.workbench.bench import Workbench
+from picochat.workbench.door.access import is_open
+from picochat.workbench.door.sessions import Sessions
+from picochat.workbench.door.settings import WebConfig
 from picochat.workbench.openapi import build_openapi
 from picochat.workbench.routing import Question, Route
 from picochat.workbench.served import served_routes
 from picochat.workbench.server import build_app
-from picochat.workbench.sessions import Sessions
-from picochat.workbench.settings import WebConfig
 from picochat.workbench.site import load_site
 
 

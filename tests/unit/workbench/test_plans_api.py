@@ -242,7 +242,7 @@ def test_of_twenty_at_once_one_starts(at: Bench):
 
 def test_a_start_that_takes_long_is_answered_once_it_has_begun(at: Bench, monkeypatch: pytest.MonkeyPatch):
     go_on = threading.Event()
-    monkeypatch.setattr("picochat.workbench.launching.STARTED_WITHIN_S", 0.01)
+    monkeypatch.setattr("picochat.workbench.commands.launching.STARTED_WITHIN_S", 0.01)
 
     class Slow(RecordingMachine):
         def start(self, plan: LaunchPlan) -> Started:
@@ -254,7 +254,7 @@ def test_a_start_that_takes_long_is_answered_once_it_has_begun(at: Bench, monkey
     answer = at.launch(challenge)
     assert (answer.status_code, answer.json()["start"]["state"]) == (202, "claimed")
     go_on.set()
-    monkeypatch.setattr("picochat.workbench.launching.STARTED_WITHIN_S", 10)
+    monkeypatch.setattr("picochat.workbench.commands.launching.STARTED_WITHIN_S", 10)
     assert at.launch(challenge).json()["start"]["state"] == at.view()["start"]["state"] == "started"
 
 

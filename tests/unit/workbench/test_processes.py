@@ -12,10 +12,10 @@ import pytest
 
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
-from picochat.views.run_state import process_start
-from picochat.workbench import processes as module
-from picochat.workbench import supervise
-from picochat.workbench.processes import (
+from picochat.views.runs.run_state import process_start
+from picochat.workbench.commands import processes as module
+from picochat.workbench.commands import supervise
+from picochat.workbench.commands.processes import (
     LONGEST_LINE_BYTES,
     MOST_AT_ONCE,
     MOST_OUTPUT_BYTES,

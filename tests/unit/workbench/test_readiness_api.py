@@ -25,7 +25,7 @@ from picochat.judgement.documents import Document
 from picochat.judgement.preflight.judge import MACHINE_CHECKS
 from picochat.pipeline.launch import readiness
 from picochat.pipeline.launch.desk import LaunchDesk
-from picochat.views.budget import Budget, budget_json, budget_rows
+from picochat.views.gate.budget import Budget, budget_json, budget_rows
 from picochat.workbench import doctor
 from picochat.workbench.api import readiness as api
 from picochat.workbench.app import Application

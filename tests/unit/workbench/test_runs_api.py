@@ -16,7 +16,7 @@ from tests.support.web_runs import many_runs
 
 from picochat.artifacts import layout
 from picochat.core.clock import ManualClock
-from picochat.views import run_list as run_list_view
+from picochat.views.runs import run_list as run_list_view
 from picochat.workbench.api import runs as runs_api
 from picochat.workbench.api.table import ROUTES
 from picochat.workbench.app import Application

@@ -13,9 +13,9 @@ import pytest
 
 from picochat.artifacts.store import RunStore
 from picochat.core.clock import ManualClock
-from picochat.views.run_state import process_start
+from picochat.views.runs.run_state import process_start
+from picochat.workbench.commands.speakers import IDLE_S, Speaker, Speakers
 from picochat.workbench.problems import Problem
-from picochat.workbench.speakers import IDLE_S, Speaker, Speakers
 
 FAKE = Path(__file__).parents[2] / "support" / "fake_serve.py"
 TEXT = "/v1/completions"

@@ -11,12 +11,12 @@ from tests.unit.workbench.test_follow import RUN, append, make_run
 
 from picochat.artifacts import layout
 from picochat.core.clock import SystemClock
-from picochat.workbench import stream
 from picochat.workbench.api.changes import LOST, last_cursor
-from picochat.workbench.feed import KINDS, Change, Feed
-from picochat.workbench.follow import Follower
 from picochat.workbench.problems import Problem
-from picochat.workbench.stream import EventStream, Pulse
+from picochat.workbench.watching import stream
+from picochat.workbench.watching.feed import KINDS, Change, Feed
+from picochat.workbench.watching.follow import Follower
+from picochat.workbench.watching.stream import EventStream, Pulse
 
 BEGIN = 1000
 

@@ -11,8 +11,8 @@ from picochat.cli.console import build_console, print_json
 from picochat.cli.dataset_tables import show_tables
 from picochat.judgement.side_by_side import put_side_by_side
 from picochat.pipeline.against import profile_side
-from picochat.views.config_difference import difference, difference_table, side_of_record
-from picochat.views.side_by_side import side_notes, side_tables
+from picochat.views.runs.config_difference import difference, difference_table, side_of_record
+from picochat.views.runs.side_by_side import side_notes, side_tables
 
 
 @click.command()

@@ -17,7 +17,7 @@ from picochat.data.pack import load_pack
 from picochat.data.skill_words import describe_words, iter_word_texts
 from picochat.data.skills.config import SkillsPartConfig
 from picochat.data.skills.part import FRAGMENT, MANIFEST, build_part, require_free, require_size, write_part
-from picochat.views.skills import part_tables
+from picochat.views.evals.skills import part_tables
 
 
 @click.command("skills")

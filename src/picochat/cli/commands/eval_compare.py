@@ -13,7 +13,7 @@ from picochat.judgement.compared_run import ComparedRun, load_compared
 from picochat.judgement.comparison import compare_runs
 from picochat.judgement.eval_sets import SETS
 from picochat.pipeline.runner import load_run_record
-from picochat.views.comparison import comparison_notes, comparison_tables
+from picochat.views.runs.comparison import comparison_notes, comparison_tables
 
 
 @click.command("compare")

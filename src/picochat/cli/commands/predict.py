@@ -22,7 +22,7 @@ from picochat.pipeline.prediction.plan import TextPaths
 from picochat.pipeline.prediction.predict import parse_numbers, predict_from, write_prediction
 from picochat.pipeline.runner import Factory, require_machine, run_stages
 from picochat.stages.contract import StopFlag
-from picochat.views.prediction import ladder_table, law_notes, prediction_table
+from picochat.views.gate.prediction import ladder_table, law_notes, prediction_table
 
 PREFIX = "ladder."
 

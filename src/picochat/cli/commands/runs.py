@@ -11,7 +11,7 @@ from picochat.artifacts import layout
 from picochat.cli import options
 from picochat.cli.console import build_console, print_json, print_table
 from picochat.model.sizing import planned_parameters
-from picochat.views.run_list import COLUMNS, line_cells, read_run_line, run_line
+from picochat.views.runs.run_list import COLUMNS, line_cells, read_run_line, run_line
 
 
 @click.command()

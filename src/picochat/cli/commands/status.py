@@ -12,9 +12,9 @@ from picochat.judgement.next_step import first_repair
 from picochat.model.sizing import planned_parameters
 from picochat.pipeline.spending.account import read_account
 from picochat.views.formats import format_count, format_duration, format_money
-from picochat.views.next_action import NextAction, action_lines
-from picochat.views.overview import decide, read_overview
-from picochat.views.run_state import RunState, judge_run_state
+from picochat.views.runs.next_action import NextAction, action_lines
+from picochat.views.runs.overview import decide, read_overview
+from picochat.views.runs.run_state import RunState, judge_run_state
 
 
 @click.command()

@@ -35,9 +35,9 @@ def web(folder: Path | None, host: str, port: int, settings: tuple[str, ...]) ->
     for package in PACKAGES:
         require_extra(package, "the workbench speaks HTTP", "web")
     from picochat.workbench.bench import Workbench
+    from picochat.workbench.door.sessions import Sessions
+    from picochat.workbench.door.settings import WebConfig
     from picochat.workbench.server import bind, serve_forever
-    from picochat.workbench.sessions import Sessions
-    from picochat.workbench.settings import WebConfig
 
     config = WebConfig.from_dict(options.read_section(settings, SECTION), SECTION)
     require_loopback_or_will(host, config.open_network, config.allowed_hosts)

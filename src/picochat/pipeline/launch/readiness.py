@@ -34,8 +34,8 @@ from picochat.pipeline.preflight.machine import planned_machine, this_machine
 from picochat.pipeline.preflight.recipe import recipe_facts
 from picochat.pipeline.profiles import PROFILES
 from picochat.pipeline.runner import load_run_record
-from picochat.views.check_sets import read_checked
-from picochat.views.rework import read_rework, start_command
+from picochat.views.gate.check_sets import read_checked
+from picochat.views.runs.rework import read_rework, start_command
 
 USUAL_CARD = "h100-sxm"
 """Where the profile is for processors: the commonest rented card."""

@@ -15,7 +15,7 @@ from picochat.judgement.preflight.judge import judge_preflight
 from picochat.pipeline.config import RunConfig
 from picochat.pipeline.preflight.recipe import recipe_facts
 from picochat.pipeline.preflight.text import chat_facts, token_facts
-from picochat.views.preflight import preflight_markdown
+from picochat.views.gate.preflight import preflight_markdown
 
 STAGE = "preflight"
 _JUDGED = (

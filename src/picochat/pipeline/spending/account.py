@@ -23,7 +23,7 @@ from picochat.core.errors import PicochatError
 from picochat.core.jsonio import open_file
 from picochat.pipeline.spending.config import LaunchConfig
 from picochat.pipeline.spending.meter import WARN_FRAC, Bill
-from picochat.views.run_state import RUNNING, RunState
+from picochat.views.runs.run_state import RUNNING, RunState
 
 RECENT_STEPS = 200
 """Differences of which the band is made: a run that became slower shows it soon."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from picochat.core.units import format_bytes, format_count, format_duration
-from picochat.views import result_tables
 from picochat.views.card import markdown as md
 from picochat.views.card.metadata import UNKNOWN, build_metadata
 from picochat.views.checks import check_rows, format_value
 from picochat.views.dataset import Table
-from picochat.views.result_tables import optional
+from picochat.views.evals import result_tables
+from picochat.views.evals.result_tables import optional
+from picochat.views.gate.waivers import NOTE, waivers_table
 from picochat.views.summary import RESEARCH, THREE_FACTS, THREE_SCORES, verdict_words
-from picochat.views.waivers import NOTE, waivers_table
 
 Content = Mapping[str, Any]
 

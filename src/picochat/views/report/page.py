@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from picochat.views.checks import check_rows
+from picochat.views.evals.result_tables import cures
+from picochat.views.gate.waivers import NOTE, TITLE, waivers_table
 from picochat.views.markup import Child, Markup, element, join
 from picochat.views.report import data, prediction, results, training
 from picochat.views.report.style import STYLE
 from picochat.views.report.tables import badge, bullets, check_ids, check_table, digest, table
-from picochat.views.result_tables import cures
 from picochat.views.summary import RESEARCH, VERDICT_WORDS, verdict_words
-from picochat.views.waivers import NOTE, TITLE, waivers_table
 
 Content = Mapping[str, Any]
 NOTHING = "No check was judged."

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from picochat.core.units import format_count
+from picochat.views.gate.prediction import prediction_notes, prediction_table
 from picochat.views.markup import Child, element
-from picochat.views.prediction import prediction_notes, prediction_table
 from picochat.views.report import tables
 from picochat.views.report.charts import Axis, Series, draw_chart
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from picochat.core.units import format_count, format_duration
-from picochat.views import result_tables
 from picochat.views.checks import UNKNOWN, format_value
 from picochat.views.dataset import Table
+from picochat.views.evals import result_tables
+from picochat.views.evals.result_tables import optional
 from picochat.views.markup import Markup, element, join
 from picochat.views.report import tables
-from picochat.views.result_tables import optional
 from picochat.views.summary import THREE_FACTS, THREE_SCORES
 
 Content = Mapping[str, Any]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from picochat.core.units import format_bytes, format_count
-from picochat.views import result_tables
 from picochat.views.checks import UNKNOWN, format_value
+from picochat.views.evals import result_tables
+from picochat.views.evals.result_tables import optional
 from picochat.views.markup import Child, Markup, element, join
 from picochat.views.report import tables
 from picochat.views.report.charts import Series, draw_chart
-from picochat.views.result_tables import optional
 
 Content = Mapping[str, Any]
 TOKEN_COLUMNS = ("stage", "planned", "seen", "different ones", "passes", "resumes")

@@ -10,8 +10,8 @@ from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.core.event_tail import EventScan
 from picochat.core.fs import free_bytes
-from picochat.views.alerts import KINDS_OF_EVENTS, find_alerts
-from picochat.views.run_state import read_run_state
+from picochat.views.runs.alerts import KINDS_OF_EVENTS, find_alerts
+from picochat.views.runs.run_state import read_run_state
 from picochat.workbench.bench import is_kind
 from picochat.workbench.routing import Call, Route
 

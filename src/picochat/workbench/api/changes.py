@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from picochat.workbench.routing import Call, Question, Route
-from picochat.workbench.stream import EventStream
+from picochat.workbench.watching.stream import EventStream
 
 LAST = "last-event-id"
 LOST = -1

@@ -13,7 +13,7 @@ from picochat.artifacts.store import RunStore
 from picochat.checkpoint.format import CheckpointManifest
 from picochat.checkpoint.listing import STAGES, ListedCheckpoint, list_checkpoints, list_leftovers
 from picochat.checkpoint.verify import look_at_checkpoint
-from picochat.views.eval_points import read_bpb
+from picochat.views.evals.eval_points import read_bpb
 from picochat.views.plain import plain_tree
 from picochat.views.reading import find_document, text_of
 from picochat.workbench.routing import Call, Route

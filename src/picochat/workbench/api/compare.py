@@ -12,8 +12,8 @@ from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
 from picochat.judgement.side_by_side import MOST_RUNS, SIDE_FILES, put_side_by_side
 from picochat.pipeline.against import parent_run, profile_side
-from picochat.views.config_difference import Side, difference, side_of_record
-from picochat.views.run_files import RunReader
+from picochat.views.runs.config_difference import Side, difference, side_of_record
+from picochat.views.runs.run_files import RunReader
 from picochat.workbench.bench import Workbench, is_kind
 from picochat.workbench.problems import Problem, not_found
 from picochat.workbench.routing import Call, Question, Route

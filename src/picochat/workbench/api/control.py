@@ -15,9 +15,9 @@ from picochat.pipeline.control import ACKNOWLEDGED, STOP, STOP_NOW, ask_run, rea
 from picochat.pipeline.resuming import plan_resume
 from picochat.pipeline.runner import load_run_record
 from picochat.pipeline.spending.account import RunAccount, launch_config
-from picochat.views.run_state import RUNNING, STALLED, read_run_state
+from picochat.views.runs.run_state import RUNNING, STALLED, read_run_state
+from picochat.workbench.commands.processes import command_text
 from picochat.workbench.problems import Problem
-from picochat.workbench.processes import command_text
 from picochat.workbench.routing import Accepted, Call, Question, Route
 
 TYPED = "stop"

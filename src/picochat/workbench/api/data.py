@@ -14,12 +14,12 @@ from picochat.core.errors import PicochatError
 from picochat.data.chat_rows_shown import show_chat_row
 from picochat.tokenizer.explain import explain_ids
 from picochat.tokenizer.tokenizer import Tokenizer
-from picochat.views.dataset_facts import read_dataset
-from picochat.views.dropped import read_dropped
+from picochat.views.data.dataset_facts import read_dataset
+from picochat.views.data.dropped import read_dropped
+from picochat.views.data.row_page import RowPage, read_rows
+from picochat.views.data.token_facts import read_contamination, read_packing, read_tokenizer
 from picochat.views.plain import plain_tree
 from picochat.views.reading import PRESENT, UNREADABLE, find_document, state_of, value_at, why_of
-from picochat.views.row_page import RowPage, read_rows
-from picochat.views.token_facts import read_contamination, read_packing, read_tokenizer
 from picochat.workbench.bench import Workbench
 from picochat.workbench.routing import Call, Question, Route
 

@@ -18,16 +18,16 @@ from picochat.evals.summarise import rate_of
 from picochat.judgement.benchmark_table import describe_benchmarks, describe_cross_checks
 from picochat.judgement.evidence import RunEvidence
 from picochat.judgement.sampled import MAX_CORPUS_BYTES, find_faults
-from picochat.views.artifact_state import made_on, read_artifact, weights_now
-from picochat.views.eval_rows import CATEGORY_CHARS, facets_of
-from picochat.views.fit import build_fit
-from picochat.views.honesty import build_honesty, show_hit
-from picochat.views.row_index import read_rows
-from picochat.views.samples import build_grid, read_samples, shown_samples
+from picochat.views.evals.artifact_state import made_on, read_artifact, weights_now
+from picochat.views.evals.eval_rows import CATEGORY_CHARS, facets_of
+from picochat.views.evals.fit import build_fit
+from picochat.views.evals.honesty import build_honesty, show_hit
+from picochat.views.evals.row_index import read_rows
+from picochat.views.evals.samples import build_grid, read_samples, shown_samples
 from picochat.workbench.bench import is_kind
-from picochat.workbench.eval_rows import RowPages, RowsQuery, index_of, list_sets, path_of
-from picochat.workbench.nearest import build_near_index, find_nearest
 from picochat.workbench.problems import Problem, not_found
+from picochat.workbench.reading.eval_rows import RowPages, RowsQuery, index_of, list_sets, path_of
+from picochat.workbench.reading.nearest import build_near_index, find_nearest
 from picochat.workbench.routing import Call, Question, Route
 
 TRAININGS = (layout.BASE, layout.SFT)

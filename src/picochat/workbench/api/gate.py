@@ -9,8 +9,8 @@ from pydantic import Field, field_validator
 from picochat.artifacts import layout
 from picochat.core.errors import PicochatError
 from picochat.judgement.registry import CHECKS
-from picochat.workbench.check_sets import RunChecks
 from picochat.workbench.problems import Problem
+from picochat.workbench.reading.check_sets import RunChecks
 from picochat.workbench.routing import Accepted, Call, Question, Route
 
 Profile = Literal["research", "first_release", "skill_release"]

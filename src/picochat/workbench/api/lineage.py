@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from picochat.artifacts import layout
-from picochat.views.lineage import build_lineage, file_edges
-from picochat.views.lineage_records import Record, read_records, record_schemas
+from picochat.views.files.lineage import build_lineage, file_edges
+from picochat.views.files.lineage_records import Record, read_records, record_schemas
 from picochat.views.plain import plain_tree
 from picochat.workbench.bench import Workbench
-from picochat.workbench.looking import look_at_files
 from picochat.workbench.memo import stamp
+from picochat.workbench.reading.looking import look_at_files
 from picochat.workbench.routing import Accepted, Call, Route
 
 

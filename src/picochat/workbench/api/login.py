@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 import picochat
 from picochat.core.jsonio import canonical_json
-from picochat.workbench.access import AGAIN
+from picochat.workbench.door.access import AGAIN
 from picochat.workbench.problems import Problem
 from picochat.workbench.routing import Call, Question, Route
 

@@ -26,7 +26,7 @@ from picochat.pipeline.runner import load_run_record
 from picochat.views.checks import check_rows
 from picochat.views.launch import dry_run_line, plan_lines
 from picochat.workbench.bench import Workbench, is_id
-from picochat.workbench.launching import Confirmed
+from picochat.workbench.commands.launching import Confirmed
 from picochat.workbench.problems import Problem, not_found
 from picochat.workbench.routing import Accepted, Call, Question, Route
 

@@ -13,10 +13,10 @@ from picochat.artifacts.store import RunStore
 from picochat.core.errors import PicochatError
 from picochat.tokenizer.chat import render
 from picochat.tokenizer.tokenizer import Tokenizer
-from picochat.views.run_state import read_run_state
+from picochat.views.runs.run_state import read_run_state
+from picochat.workbench.commands.speakers import frame
 from picochat.workbench.problems import Problem, not_found
 from picochat.workbench.routing import Call, Question, Route
-from picochat.workbench.speakers import frame
 
 MAX_MESSAGES = 64
 MAX_CHARS = 32_768

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from picochat.core.errors import PicochatError
 from picochat.workbench.bench import is_id
+from picochat.workbench.commands.processes import Process
 from picochat.workbench.problems import not_found
-from picochat.workbench.processes import Process
 from picochat.workbench.routing import Accepted, Call, Question, Route
 
 

@@ -14,12 +14,12 @@ from picochat.judgement.prediction import build_plot, build_prediction, load_pre
 from picochat.pipeline.budget import BUDGET_FILES, RATIO_CHECK, read_budget
 from picochat.pipeline.launch.desk import LaunchDesk
 from picochat.pipeline.launch.readiness import ask_readiness, judge_targets
-from picochat.views.budget import budget_json, budget_rows
 from picochat.views.checks import UNKNOWN
-from picochat.views.prediction import prediction_notes, prediction_table
-from picochat.views.rework import settings_words
+from picochat.views.gate.budget import budget_json, budget_rows
+from picochat.views.gate.prediction import prediction_notes, prediction_table
+from picochat.views.runs.rework import settings_words
 from picochat.workbench.bench import Workbench
-from picochat.workbench.check_sets import RunChecks
+from picochat.workbench.reading.check_sets import RunChecks
 from picochat.workbench.routing import Call, Route
 
 PREDICTED_FILES = (layout.PREDICTION, layout.PREDICTION_CHECK, layout.report_path(layout.BASE), layout.RUN)

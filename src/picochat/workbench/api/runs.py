@@ -14,15 +14,15 @@ from picochat.core.confined import read_below
 from picochat.core.event_tail import EventScan
 from picochat.judgement.next_step import first_repair
 from picochat.model.sizing import planned_parameters
-from picochat.views.overview import OFFERED, OVERVIEW_FILES, overview, read_overview
-from picochat.views.run_files import MAX_BYTES
-from picochat.views.run_list import LINE_FILES, RARE_EVENTS, RunLine, read_run_line, run_line, unreadable_line
-from picochat.views.run_state import RUNNING, RunState, judge_run_state
+from picochat.views.runs.overview import OFFERED, OVERVIEW_FILES, overview, read_overview
+from picochat.views.runs.run_files import MAX_BYTES
+from picochat.views.runs.run_list import LINE_FILES, RARE_EVENTS, RunLine, read_run_line, run_line, unreadable_line
+from picochat.views.runs.run_state import RUNNING, RunState, judge_run_state
 from picochat.workbench.app import encoded, json_response
 from picochat.workbench.bench import Workbench, is_id, is_kind, is_run_folder
-from picochat.workbench.heartbeats import heartbeats_of
 from picochat.workbench.problems import not_found
 from picochat.workbench.routing import Call, Route
+from picochat.workbench.watching.heartbeats import heartbeats_of
 
 MOST_OTHERS = 100
 KINDS = {".html": "text/html; charset=utf-8", ".json": "application/json", ".md": "text/markdown; charset=utf-8"}

@@ -15,9 +15,9 @@ from picochat.core.clock import utc_time
 from picochat.core.confined import open_below, stat_below
 from picochat.core.events import KINDS
 from picochat.pipeline.runner import STAGES
-from picochat.views.event_page import EventFilter, read_events
-from picochat.views.log_lines import show_lines
-from picochat.views.log_window import Window, find_line, find_line_back, read_window
+from picochat.views.files.event_page import EventFilter, read_events
+from picochat.views.files.log_lines import show_lines
+from picochat.views.files.log_window import Window, find_line, find_line_back, read_window
 from picochat.views.reading import PRESENT, state_of, why_of
 from picochat.workbench.routing import Call, Question, Route
 

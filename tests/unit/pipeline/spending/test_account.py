@@ -9,7 +9,7 @@ import pytest
 from picochat.pipeline.spending.account import FEWEST_STEPS, RunAccount
 from picochat.pipeline.spending.config import LaunchConfig
 from picochat.pipeline.spending.meter import spent_before
-from picochat.views.run_state import RunState
+from picochat.views.runs.run_state import RunState
 
 RATE = LaunchConfig(rate_usd_per_gpu_hour=3.0, gpus=8, cap_usd=1.0)
 USD_PER_S = 24 / 3600

@@ -1,0 +1,1 @@
+"""What a corpus was made from, and why something is not in it."""

@@ -1,0 +1,1 @@
+"""Which file came from which; events and logs by their place in a file."""

@@ -1,0 +1,1 @@
+"""Check results as people read them: verdicts, what mends them, budgets, waivers."""

@@ -1,0 +1,1 @@
+"""Children of the server: commands that outlive it, launches, models that answer."""

@@ -1,0 +1,1 @@
+"""Who may come in: the token, sessions, and what every request must pass."""

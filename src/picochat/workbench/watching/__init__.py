@@ -1,0 +1,1 @@
+"""What changes in the runs folder, and who is told."""
