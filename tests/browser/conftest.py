@@ -1,6 +1,6 @@
 """Chromium on a real `picochat web`. Where there is no browser these tests skip and say so.
 
-browser   one a session; page: a fresh context, and after each test the account of it is settled (see watched_page)
+browser   one a file; page: a fresh context, and after each test the account of it is settled (see watched_page)
 opened    page that is logged in: opened(workbench, "#/runs")
 """
 
@@ -30,8 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One a file: while Playwright's driver lives, its event loop runs in this thread, and no other may."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip(f"NOT RUN: none of {', '.join(NAMES)} is installed")

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -182,7 +183,7 @@ def test_another_address_is_served_when_it_is_asked_for(runs: Path):
 def test_the_link_is_printed_whole_and_the_log_holds_no_token(runs: Path):
     """However narrow the terminal is: a link in two lines is none."""
     popen = subprocess.Popen(
-        ["python", "-m", "picochat.cli", "web", "--dir", runs, "--port", "0"],
+        [sys.executable, "-m", "picochat.cli", "web", "--dir", runs, "--port", "0"],
         env=environment(COLUMNS="20"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     link = read_link(popen)

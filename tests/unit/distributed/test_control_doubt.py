@@ -4,12 +4,14 @@ import errno
 import itertools
 import json
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.control_room import FAILED, VERSION, Room, document
 
+from picochat.core import jsonio
 from picochat.core.reasons import REASONS
 from picochat.distributed.control import process_place
 
@@ -102,14 +104,14 @@ STALE_HANDLE = OSError(errno.ESTALE, "Stale file handle")
 
 
 def fail_reading(room: Room, monkeypatch: pytest.MonkeyPatch, when: Callable[[], bool]) -> None:
-    read_bytes = Path.read_bytes
+    open_file = jsonio.open_file
 
-    def stale(path: Path) -> bytes:
+    def stale(path: Path) -> BufferedReader:
         if path == room.path and when():
             raise STALE_HANDLE
-        return read_bytes(path)
+        return open_file(path)
 
-    monkeypatch.setattr(Path, "read_bytes", stale)
+    monkeypatch.setattr(jsonio, "open_file", stale)
 
 
 def test_an_error_while_reading_is_an_unreadable_file(room, monkeypatch):
