@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.support.green_run import GreenRun
-from tests.support.tiny_run import ROOT, environment
+from tests.support.served_run import READY
+from tests.support.tiny_run import ROOT, environment, set_flags, tiny_settings, write_pack
 
 from picochat.artifacts import layout
 from picochat.cli.app import COMMANDS
@@ -18,6 +20,7 @@ from picochat.core.jsonio import read_json
 
 pytestmark = pytest.mark.integration
 NAME = "green"
+BLOCKED = 3
 PROGRAM = """
 import picochat, sys
 from picochat.cli.__main__ import main
@@ -96,9 +99,54 @@ def test_a_run_is_judged_the_same(source: Path, green: Path, tmp_path: Path):
     assert found[source] == found[ROOT / "src"]
 
 
-def test_a_model_is_talked_to_and_served(source: Path, tmp_path: Path):
-    """Up to where the checkpoint would be loaded: the program and its server are whole."""
-    for words in (["chat", "none"], ["serve", "none"], ["generate", "none", "a"]):
-        done = picochat(source, tmp_path, *words)
-        assert done.returncode == 2 and "ModuleNotFoundError" not in done.stderr, done.stderr
-    assert os.listdir(tmp_path) == []
+@pytest.fixture(scope="module")
+def trained(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run of the copy, from text to verdict, in a folder that has nothing else."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = set_flags(tiny_settings(write_pack(folder / "pack")))
+    done = picochat(source, folder, "run", "tiny", "--out-dir", "runs/tiny-1", "--quiet", *words)
+    assert done.returncode in (0, BLOCKED), done.stderr
+    return folder / "runs" / "tiny-1"
+
+
+def test_a_model_is_trained_to_the_same_weights(trained: Path, tmp_path: Path):
+    words = set_flags(tiny_settings(trained.parents[1] / "pack"))
+    done = picochat(ROOT / "src", tmp_path, "run", "tiny", "--out-dir", "runs/tiny-1", "--quiet", *words)
+    assert done.returncode in (0, BLOCKED), done.stderr
+    for stage in (layout.BASE, layout.SFT):
+        digests = {
+            read_json(root / layout.report_path(stage))["weights_digest"]
+            for root in (trained, tmp_path / "runs" / "tiny-1")
+        }
+        assert len(digests) == 1
+
+
+def test_a_trained_run_is_judged_verified_and_talked_to(source: Path, trained: Path):
+    where = trained.parents[1]
+    for words in (
+        ["gate", "runs/tiny-1", "--quiet"],
+        ["verify", "runs/tiny-1"],
+        ["status", "runs/tiny-1"],
+        ["chat", "runs/tiny-1", "--prompt", "Who are you?"],
+        ["generate", "runs/tiny-1", "--prompt", "A word"],
+    ):
+        done = picochat(source, where, *words)
+        assert done.returncode in (0, BLOCKED) and "Traceback" not in done.stderr, (words, done.stderr)
+        assert words[0] == "gate" or done.stdout.strip(), words
+
+
+def test_a_trained_run_is_served(source: Path, trained: Path):
+    """By the program of the copy, to OpenAI's own form of a question."""
+    argv = [sys.executable, "-P", "-c", PROGRAM, str(source), "serve", "runs/tiny-1", "--port", "0"]
+    child = environment() | {"PYTHONPATH": str(source)}
+    with subprocess.Popen(
+        argv, cwd=trained.parents[1], env=child, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            ready = next(filter(None, map(READY.search, process.stdout)))
+            body = {"model": ready["model"], "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}
+            answer = httpx.post(f"{ready['url']}/v1/chat/completions", json=body, timeout=60)
+            assert answer.status_code == 200 and answer.json()["usage"]["completion_tokens"] >= 1
+        finally:
+            process.terminate()
