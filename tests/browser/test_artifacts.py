@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.green_run import GreenRun, judge
+from tests.support.green_run import judged_run
 from tests.support.web_process import WebProcess
 
 from picochat.artifacts.store import RunStore
@@ -20,10 +20,7 @@ Opened = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("made") / "green"
-    GreenRun(root).build(n=10)
-    judge(root)
-    return root
+    return judged_run(tmp_path_factory.mktemp("made") / "green")
 
 
 @pytest.fixture

@@ -457,3 +457,10 @@ def judge(root: Path, profile: str = "research") -> dict[str, Any]:
         )
     finally:
         events.close()
+
+
+def judged_run(root: Path, n: int = 10) -> Path:
+    """A small scripted run with its verdict and pages."""
+    GreenRun(root).build(n=n)
+    judge(root)
+    return root

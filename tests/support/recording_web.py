@@ -14,22 +14,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from tests.support.launch_room import RecordingMachine
 from tests.support.tiny_run import ROOT, environment
-from tests.support.web_process import WebProcess, read_link
+from tests.support.web_process import WebProcess, held
 
 FILE = "starts.jsonl"
 LATER = "seconds-later"
 """Beside the runs: how far the server's clock goes before this machine's."""
 
 
-@contextmanager
-def recording(runs: Path) -> Iterator[WebProcess]:
+def recording(runs: Path) -> AbstractContextManager[WebProcess]:
     """A server of its own process on a free port, ended after use."""
     env = environment()
     env["PYTHONPATH"] = f"{env['PYTHONPATH']}{os.pathsep}{ROOT}"
@@ -41,17 +39,7 @@ def recording(runs: Path) -> Iterator[WebProcess]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        process = WebProcess(popen, read_link(popen), runs)
-        yield process
-        if popen.poll() is None:
-            assert process.stop() == 0
-    finally:
-        popen.kill()
-        popen.wait()
-        for stream in (popen.stdout, popen.stderr):
-            if stream is not None:
-                stream.close()
+    return held(popen, runs)
 
 
 def starts(process: WebProcess) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,10 +62,14 @@ def read_link(popen: subprocess.Popen[str]) -> str:
     return found[0]
 
 
+def serving(runs: Path, *more: object, cwd: Path | None = None) -> AbstractContextManager[WebProcess]:
+    """A workbench on a folder, ended after use."""
+    return held(start("web", "--dir", runs, "--port", 0, *more, cwd=cwd), runs)
+
+
 @contextmanager
-def serving(runs: Path, *more: object, cwd: Path | None = None) -> Iterator[WebProcess]:
-    """A workbench on a folder, ended after use; one that does not end within seconds is a failure."""
-    popen = start("web", "--dir", runs, "--port", 0, *more, cwd=cwd)
+def held(popen: subprocess.Popen[str], runs: Path) -> Iterator[WebProcess]:
+    """A server that prints its link, while the block lasts; one that does not end within seconds is a failure."""
     try:
         process = WebProcess(popen, read_link(popen), runs)
         yield process

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.green_run import GreenRun, judge
+from tests.support.green_run import GreenRun, judged_run
 
 from picochat.artifacts import layout
 from picochat.artifacts.reports import self_digest
@@ -23,10 +23,7 @@ from picochat.views.files.lineage_records import link_files, read_records
 
 @pytest.fixture(scope="module")
 def green(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("runs") / "green"
-    GreenRun(root).build(n=10)
-    judge(root)
-    return root
+    return judged_run(tmp_path_factory.mktemp("runs") / "green")
 
 
 @pytest.fixture

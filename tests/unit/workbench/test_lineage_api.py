@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support.bench_client import ask, bench_client
-from tests.support.green_run import GreenRun, judge
+from tests.support.green_run import judged_run
 
 from picochat.artifacts.store import RunStore
 from picochat.judgement.verify import verify_run
@@ -24,10 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("made") / "green"
-    GreenRun(root).build(n=10)
-    judge(root)
-    return root
+    return judged_run(tmp_path_factory.mktemp("made") / "green")
 
 
 @pytest.fixture
